@@ -1,0 +1,3 @@
+"""Phonoloop: drop audio in, get better speech models out."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""One module a technology. Only `phonoloop.app` imports them."""

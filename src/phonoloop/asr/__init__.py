@@ -1,0 +1,1 @@
+"""The recogniser: configuration, data, model, training, evaluation, export, inference."""

@@ -1,0 +1,1 @@
+"""Decoding, measuring, cutting, features and augmentation of audio."""

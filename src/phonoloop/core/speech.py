@@ -1,0 +1,78 @@
+"""What passes between the parts that hear and the parts that speak."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A half-open stretch [start, end) of integer samples."""
+
+    start: int
+    end: int
+
+    @property
+    def samples(self) -> int:
+        return self.end - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    text: str
+    start_ms: int
+    end_ms: int
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    text: str
+    start_ms: int
+    end_ms: int
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Transcription:
+    """What a recogniser heard in one stretch of audio; times count from its start.
+
+    Attributes:
+        confidence: 0 to 1, the recogniser's own estimate; 0 where it gives none.
+        model_version: the id of the model, with its kind (`asr-20261120-101500`, `faster-whisper:small`).
+    """
+
+    text: str
+    confidence: float = 0.0
+    segments: Sequence[Segment] = field(default_factory=tuple)
+    words: Sequence[Word] = field(default_factory=tuple)
+    language: str = ""
+    model_version: str = ""
+
+
+class Transcriber(Protocol):
+    """Hears. `samples`: float32 mono in [-1, 1] at 16,000 Hz."""
+
+    model_version: str
+
+    def transcribe(self, samples: np.ndarray) -> Transcription: ...
+
+
+class SpeechDetector(Protocol):
+    """Finds where somebody speaks. `samples`: float32 mono in [-1, 1] at 16,000 Hz."""
+
+    def speech_spans(self, samples: np.ndarray) -> list[Span]: ...
+
+
+class Synthesizer(Protocol):
+    """Speaks. Voices are named by the synthesiser; a voice's speech has one sample rate."""
+
+    def voices(self, language: str) -> list[str]: ...
+
+    def synthesize(self, text: str, *, voice: str, speed: float = 1.0, pitch: float = 1.0) -> np.ndarray:
+        """float32 mono in [-1, 1] at 16,000 Hz; speed and pitch are factors of the voice's own."""
+        ...

@@ -1,0 +1,1 @@
+"""Jobs: long work that is queued, leased, watched, cancelled and resumed; and what triggers it."""

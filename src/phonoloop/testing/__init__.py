@@ -1,0 +1,1 @@
+"""Shipped helpers for tests: fakes, synthetic audio, toy models, the contract suites."""

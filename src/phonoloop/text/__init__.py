@@ -1,0 +1,1 @@
+"""Normalisation, tokens and error rates."""

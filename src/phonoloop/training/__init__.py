@@ -1,0 +1,1 @@
+"""Small shared pieces of any training: loop, checkpoint, schedule, seeds, metric sink."""

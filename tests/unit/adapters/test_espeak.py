@@ -1,0 +1,126 @@
+import shutil
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from phonoloop.adapters.espeak import EspeakSynthesizer
+from phonoloop.core.errors import InputError, NotFoundError, UnavailableError
+
+pytest.importorskip("espeakng_loader", reason="the espeak extra is not installed")
+
+SENTENCE = "bật đèn phòng khách"
+
+
+@pytest.fixture(scope="module")
+def espeak():
+    return EspeakSynthesizer()
+
+
+def fundamental_hz(samples):
+    """The median over loud frames of the lag, from 2 to 16 ms, at which a frame is most like itself."""
+    frames = np.lib.stride_tricks.sliding_window_view(samples, 1024)[::160]
+    frames = frames[np.std(frames, axis=1) > 0.5 * np.std(samples)]
+    correlation = np.fft.irfft(np.abs(np.fft.rfft(frames, 2048)) ** 2)[:, :512]
+    lags = 32 + np.argmax(correlation[:, 32:256], axis=1)
+    return 16_000 / float(np.median(lags))
+
+
+def test_the_voices_of_a_language_are_its_regions_with_and_without_variants(espeak):
+    voices = espeak.voices("vi")
+    assert {"vi", "vi+f2", "vi-vn-x-central", "vi-vn-x-south+m3"} <= set(voices)
+    assert len(voices) == len(set(voices)) > 300
+    assert espeak.voices("english") == []
+
+
+def test_a_language_is_not_the_beginning_of_another_ones_name(espeak):
+    assert not [v for v in espeak.voices("en") if v.split("+")[0].split("-")[0] != "en"]
+
+
+def test_speech_is_16_khz_float_of_a_plausible_length(espeak):
+    speech = espeak.synthesize(SENTENCE, voice="vi")
+    assert speech.dtype == np.float32
+    assert 0.6 < len(speech) / 16_000 < 2.0
+    assert 0.1 < np.abs(speech).max() <= 1.0
+
+
+@pytest.mark.parametrize("voice", ["vi", "vi+f2", "vi+klatt2", "vi+whisper", "vi-vn-x-south+croak"])
+def test_what_was_said_before_changes_nothing(espeak, voice):
+    first = espeak.synthesize(SENTENCE, voice=voice)
+    espeak.synthesize("mười hai giờ", voice="vi+klatt3", speed=0.7, pitch=1.4)
+    assert np.array_equal(first, espeak.synthesize(SENTENCE, voice=voice))
+
+
+def test_voices_differ(espeak):
+    one, other = (espeak.synthesize(SENTENCE, voice=v) for v in ("vi+f2", "vi+m3"))
+    assert fundamental_hz(one) > 1.2 * fundamental_hz(other)
+
+
+def test_speed_and_pitch_are_factors(espeak):
+    plain = espeak.synthesize(SENTENCE, voice="vi")
+    assert len(plain) / len(espeak.synthesize(SENTENCE, voice="vi", speed=1.5)) == pytest.approx(1.5, abs=0.2)
+    higher = espeak.synthesize(SENTENCE, voice="vi", pitch=1.4)
+    assert fundamental_hz(higher) / fundamental_hz(plain) == pytest.approx(1.4, abs=0.2)
+    assert len(higher) == pytest.approx(len(plain), rel=0.02)
+
+
+def test_threads_take_turns(espeak):
+    voices = ["vi", "vi+f2", "vi+klatt2", "en-us"] * 4
+    alone = [espeak.synthesize(SENTENCE, voice=v) for v in voices]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda v: espeak.synthesize(SENTENCE, voice=v), voices))
+    assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
+
+
+def test_phonemes_cover_all_clauses(espeak):
+    assert espeak.phonemes("xin chào. khỏe không?", "vi") == "sˈin tʃˈaː2w xwˈɛ4 xˌoŋ"
+
+
+@pytest.mark.parametrize("voice", ["xx", "vi+nobody", "", "+f2", "../vi"])
+def test_a_voice_that_is_not_there_is_refused(espeak, voice):
+    with pytest.raises(NotFoundError) as caught:
+        espeak.synthesize(SENTENCE, voice=voice)
+    assert caught.value.code == "espeak.voice"
+
+
+@pytest.mark.parametrize("text", ["", " \n", "một\0hai", "…"])
+def test_nothing_to_say_is_an_error(espeak, text):
+    with pytest.raises(InputError) as caught:
+        espeak.synthesize(text, voice="vi")
+    assert caught.value.code == "espeak.text"
+
+
+@pytest.mark.parametrize(("name", "value"), [("speed", 0.0), ("speed", 9.0), ("pitch", 0.1), ("pitch", 2.5)])
+def test_factors_out_of_range_are_refused(espeak, name, value):
+    with pytest.raises(InputError) as caught:
+        espeak.synthesize(SENTENCE, voice="vi", **{name: value})
+    assert caught.value.code == f"espeak.{name}"
+
+
+def test_a_missing_wheel_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "espeakng_loader", None)
+    with pytest.raises(UnavailableError) as caught:
+        EspeakSynthesizer()
+    assert caught.value.code == "espeak.missing"
+    assert "phonoloop[espeak]" in caught.value.hint
+
+
+def test_a_deep_installation_folder_does_not_matter(espeak, tmp_path, monkeypatch):
+    import espeakng_loader
+
+    deep = tmp_path.joinpath(*["a-folder-with-a-long-name"] * 8, "espeak-ng-data")
+    shutil.copytree(espeakng_loader.get_data_path(), deep)
+    monkeypatch.setattr(espeakng_loader, "get_data_path", lambda: str(deep))
+    assert np.array_equal(
+        EspeakSynthesizer().synthesize(SENTENCE, voice="vi"), espeak.synthesize(SENTENCE, voice="vi")
+    )
+
+
+def test_data_that_is_not_there_is_an_error(tmp_path, monkeypatch):
+    import espeakng_loader
+
+    monkeypatch.setattr(espeakng_loader, "get_data_path", lambda: str(tmp_path / "none"))
+    with pytest.raises(UnavailableError) as caught:
+        EspeakSynthesizer().synthesize(SENTENCE, voice="vi")
+    assert caught.value.code == "espeak.data"

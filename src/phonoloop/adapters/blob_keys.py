@@ -1,0 +1,71 @@
+"""What a blob key is, and what to say where one is wrong, full or absent."""
+
+from __future__ import annotations
+
+from phonoloop.core.errors import InputError, NotFoundError
+
+#: left-overs of writes that were killed start with this; no key may
+TEMPORARY_PREFIX = ".tmp-"
+
+_MAX_PART_BYTES = 255
+_MAX_KEY_BYTES = 1024
+
+
+def _refuse(key: str, why: str) -> InputError:
+    return InputError(
+        f"this is not a blob key: {why}",
+        code="blob.key",
+        subject=repr(key),
+        hint="Keys are relative paths with / between their parts, like audio/raw/1f3a.wav",
+    )
+
+
+def _fault_of_part(part: str) -> str:
+    if part in ("", ".", ".."):
+        return "a part is empty, '.' or '..'"
+    if part.startswith(TEMPORARY_PREFIX):
+        return f"a part begins with {TEMPORARY_PREFIX!r}, which marks unfinished writes"
+    if len(part.encode(errors="replace")) > _MAX_PART_BYTES:
+        return f"a part has more than {_MAX_PART_BYTES} bytes"
+    return ""
+
+
+def check_key(key: str) -> str:
+    """The key itself.
+
+    Raises:
+        InputError: `blob.key`, where it is absolute, has an empty part, `.`, `..`, a backslash or a
+            control character, is not UTF-8, or is too long for a file system.
+    """
+    if any(ord(character) < 32 or ord(character) == 127 for character in key) or "\\" in key:
+        raise _refuse(key, "it holds a control character or a backslash")
+    if any(0xD800 <= ord(character) <= 0xDFFF for character in key):
+        raise _refuse(key, "it is not UTF-8")
+    if len(key.encode()) > _MAX_KEY_BYTES:
+        raise _refuse(key, f"it has more than {_MAX_KEY_BYTES} bytes")
+    for part in key.split("/"):
+        if fault := _fault_of_part(part):
+            raise _refuse(key, fault)
+    return key
+
+
+def check_prefix(prefix: str) -> str:
+    """The prefix itself: empty, or a folder's key and a slash.
+
+    Raises:
+        InputError: `blob.key`.
+    """
+    if prefix and not prefix.endswith("/"):
+        raise _refuse(prefix, "a prefix is empty or ends with a slash")
+    if prefix:
+        check_key(prefix[:-1])
+    return prefix
+
+
+def missing(key: str) -> NotFoundError:
+    return NotFoundError(
+        "there is no such object",
+        code="blob.missing",
+        subject=key,
+        hint="It was never stored here, or was deleted",
+    )

@@ -1,0 +1,118 @@
+import unicodedata
+
+import pytest
+
+from phonoloop.text.normalise import NORMALISER_VERSION, display, for_scoring, for_training
+from phonoloop.text.vietnamese import place_tone, vietnamese_letters
+
+
+@pytest.mark.parametrize(
+    ("written", "scored"),
+    [
+        ("Xin chào, Việt Nam!", "xin chào việt nam"),
+        ("  hai \t ba\r\nbốn ", "hai ba bốn"),
+        ("“Vâng” – anh nói…", "vâng anh nói"),
+        ("don’t e‑mail", "don't e-mail"),
+        ("'tis rock 'n' roll-", "tis rock n roll"),
+        ("chào.tạm biệt", "chào tạm biệt"),
+        ("1.000,5 đồng lúc 10:30 ngày 2/9, 10–20 người", "1.000,5 đồng lúc 10:30 ngày 2/9 10-20 người"),
+        ("Hà Nội–Huế", "hà nội huế"),
+        ("a\u200bb\ufeffc\u00add", "abcd"),
+        ("một\u00a0hai\u3000ba", "một hai ba"),
+        ("giá 50% 🙂 rẻ", "giá 50 rẻ"),
+        ("\ud800 nửa ký tự", "nửa ký tự"),
+        ("\u0301 dấu lạc", "dấu lạc"),
+        ("ĐƯỜNG", "đường"),
+        ("", ""),
+        ("…?!", ""),
+    ],
+)
+def test_scoring_form(written, scored):
+    assert for_scoring(written) == scored
+
+
+@pytest.mark.parametrize(
+    ("newer", "older"),
+    [
+        ("hoà", "hòa"),
+        ("khoẻ", "khỏe"),
+        ("thuỷ", "thủy"),
+        ("loà", "lòa"),
+        ("tóan", "toán"),
+        ("hùynh", "huỳnh"),
+        ("qúy", "quý"),
+        ("gìa", "già"),
+    ],
+)
+def test_both_places_of_the_tone_mark_are_one_word(newer, older):
+    assert for_scoring(newer) == for_scoring(older) == older
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "quý",
+        "quà",
+        "già",
+        "gì",
+        "giếng",
+        "gìn",
+        "của",
+        "mía",
+        "múa",
+        "hòa",
+        "hoàn",
+        "toán",
+        "khuỷu",
+        "khuya",
+        "thuở",
+        "nghiêng",
+        "muỗng",
+        "rượu",
+        "ruồi",
+        "ngoằn",
+        "ngoéo",
+        "yến",
+        "yếu",
+        "uống",
+        "ước",
+        "ấy",
+        "ừ",
+        "ờ",
+        "à",
+        "xoài",
+        "khoáy",
+        "người",
+        "những",
+        "đã",
+        "café",
+        "día",
+        "olé",
+        "naïve",
+    ],
+)
+def test_words_that_are_already_right_or_not_vietnamese_stay(word):
+    assert place_tone(word) == word
+
+
+def test_composed_and_decomposed_text_are_one_text():
+    text = "Tiếng Việt: những người khuất mắt, khuỷu"
+    assert for_scoring(unicodedata.normalize("NFD", text)) == for_scoring(text)
+
+
+def test_training_text_is_what_is_scored_and_keeps_fillers():
+    assert for_training("Ờ… thì, ừm, Hoà đi") == "ờ thì ừm hòa đi"
+
+
+def test_display_keeps_what_was_written_but_not_what_nobody_sees():
+    assert display("  “Hoà\u200b bình”,\n 1.000 đ! ") == "“Hoà bình”, 1.000 đ!"
+
+
+def test_the_alphabet_has_every_letter_once():
+    letters = vietnamese_letters()
+    assert len(letters) == len(set(letters)) == 12 * 6 + 21
+    assert set("đăâêôơưỡặểỵ") <= set(letters)
+
+
+def test_version_is_a_name_that_can_stand_beside_a_figure():
+    assert NORMALISER_VERSION == "basic-vi-1"

@@ -31,7 +31,8 @@ class Job:
         kind: what it is (`train.asr`).
         slot: the device it needs; at most one job runs on a slot (a partial unique index holds it).
         attempt: how often it was started; the fencing token of whoever runs it.
-        lease_until: when it counts as abandoned, unless its worker says it is alive.
+        lease_until: running: when it counts as abandoned, unless its worker says it is alive;
+            queued: not to be started before.
         progress: 0 to 1. stage: what it is doing, in a word.
         result, error: what came out; error holds {code, message, hint}.
     """

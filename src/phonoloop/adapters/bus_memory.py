@@ -8,28 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import uuid4
 
+from phonoloop.adapters.bus_letters import ABANDONED, ABANDONED_REASON, letter_id, no_dead_letter
 from phonoloop.core.clock import utc_now
-from phonoloop.core.errors import NotFoundError
 from phonoloop.core.events import Event
-from phonoloop.core.ids import content_id
 from phonoloop.core.ports import DeadLetter, Delivery, LogEntry
-
-#: code of a dead letter whose consumer was killed, or hung, on every attempt
-ABANDONED = "event.abandoned"
-ABANDONED_REASON = "every attempt ended without an answer: the consumer was killed or too slow"
-
-
-def letter_id(consumer: str, event_id: str) -> str:
-    return content_id(["dead", consumer, event_id])
-
-
-def no_dead_letter(letter: str) -> NotFoundError:
-    return NotFoundError(
-        "there is no such dead letter",
-        code="event.no_dead_letter",
-        subject=letter,
-        hint="It may have been replayed already; list the dead letters",
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,6 +109,7 @@ class MemoryTransaction:
     def find(
         self,
         kind: type[E],
+        /,
         *,
         order_by: str = "",
         descending: bool = False,
@@ -124,7 +125,7 @@ class MemoryTransaction:
         found = sorted(self._matching(kind, criteria), key=rank, reverse=descending)
         return found[:limit]
 
-    def total(self, kind: type, field: str = "", **criteria: Any) -> float:
+    def total(self, kind: type, field: str = "", /, **criteria: Any) -> float:
         found = self._matching(kind, criteria)
         if not field:
             return float(len(found))

@@ -79,6 +79,7 @@ class Transaction(Protocol):
     def find(
         self,
         kind: type[E],
+        /,
         *,
         order_by: str = "",
         descending: bool = False,
@@ -88,7 +89,7 @@ class Transaction(Protocol):
         """In the order of a field, then of the key; by key alone where no field is named."""
         ...
 
-    def total(self, kind: type, field: str = "", **criteria: Any) -> float:
+    def total(self, kind: type, field: str = "", /, **criteria: Any) -> float:
         """The sum of a numeric field over what matches, or the number of matches without one."""
         ...
 

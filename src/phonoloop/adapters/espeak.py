@@ -48,7 +48,7 @@ _lock = threading.Lock()
 class _Voice(ctypes.Structure):
     _fields_ = (
         ("name", ctypes.c_char_p),
-        ("languages", ctypes.c_void_p),  # a priority byte, then the name, per language
+        ("languages", ctypes.c_void_p),
         ("identifier", ctypes.c_char_p),
         ("gender", ctypes.c_ubyte),
         ("age", ctypes.c_ubyte),
@@ -122,7 +122,8 @@ class EspeakSynthesizer:
     @cached_property
     def _languages(self) -> list[str]:
         with self._library() as (library, _):
-            return sorted(ctypes.string_at(v.languages + 1).decode() for v in _listed(library, None))
+            # by its file, `gmw/en-US`: some of the language names it lists cannot be selected
+            return sorted(v.identifier.decode().split("/")[-1].lower() for v in _listed(library, None))
 
     @cached_property
     def _variants(self) -> list[str]:

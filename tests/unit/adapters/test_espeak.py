@@ -38,6 +38,13 @@ def test_a_language_is_not_the_beginning_of_another_ones_name(espeak):
     assert not [v for v in espeak.voices("en") if v.split("+")[0].split("-")[0] != "en"]
 
 
+@pytest.mark.parametrize("language", ["vi", "en", "fr", "cmn"])
+def test_every_region_of_a_language_speaks(espeak, language):
+    regions = [voice for voice in espeak.voices(language) if "+" not in voice]
+    assert regions
+    assert all(len(espeak.synthesize("1", voice=region)) > 1600 for region in regions)
+
+
 def test_speech_is_16_khz_float_of_a_plausible_length(espeak):
     speech = espeak.synthesize(SENTENCE, voice="vi")
     assert speech.dtype == np.float32

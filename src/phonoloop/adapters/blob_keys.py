@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from phonoloop.core.errors import InputError, NotFoundError
 
 #: left-overs of writes that were killed start with this; no key may
@@ -68,4 +70,10 @@ def missing(key: str) -> NotFoundError:
         code="blob.missing",
         subject=key,
         hint="It was never stored here, or was deleted",
+    )
+
+
+def no_source(source: Path) -> InputError:
+    return InputError(
+        "there is no such file to store", code="blob.source", subject=str(source), hint="Check the path"
     )

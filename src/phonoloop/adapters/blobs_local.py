@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from phonoloop.adapters.blob_keys import TEMPORARY_PREFIX, check_key, check_prefix, missing
-from phonoloop.core.errors import ConflictError, InputError, ResourceError, UnavailableError
+from phonoloop.adapters.blob_keys import TEMPORARY_PREFIX, check_key, check_prefix, missing, no_source
+from phonoloop.core.errors import ConflictError, ResourceError, UnavailableError
 from phonoloop.core.ports import BlobInfo
 
 #: a left-over younger than this may belong to a write that is still going on
@@ -39,7 +39,7 @@ class LocalBlobStore:
     def put(self, key: str, source: bytes | Path) -> BlobInfo:
         path = self._path(key)
         if isinstance(source, Path) and not source.is_file():
-            raise _no_source(source)
+            raise no_source(source)
         with _explained(key):
             self._make_folder(path.parent)
             return BlobInfo(key, self._write(path, source))
@@ -161,12 +161,6 @@ def _size(entry: os.DirEntry[str]) -> int | None:
         return entry.stat().st_size
     except FileNotFoundError:  # deleted while we list
         return None
-
-
-def _no_source(source: Path) -> InputError:
-    return InputError(
-        "there is no such file to store", code="blob.source", subject=str(source), hint="Check the path"
-    )
 
 
 @contextmanager

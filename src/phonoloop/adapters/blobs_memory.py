@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
-from phonoloop.adapters.blob_keys import check_key, check_prefix, missing
+from phonoloop.adapters.blob_keys import check_key, check_prefix, missing, no_source
 from phonoloop.core.ports import BlobInfo
 
 
@@ -25,6 +25,8 @@ class MemoryBlobStore:
 
     def put(self, key: str, source: bytes | Path) -> BlobInfo:
         check_key(key)
+        if isinstance(source, Path) and not source.is_file():
+            raise no_source(source)
         data = source.read_bytes() if isinstance(source, Path) else bytes(source)
         with self._lock:
             self._objects[key] = data

@@ -1,0 +1,253 @@
+"""How well any transcriber hears: per utterance, in all, by slice, with intervals.
+
+Intervals come from a bootstrap over speakers (Liu et al., "Statistical testing on ASR performance
+via blockwise bootstrap", arXiv 1912.09508): utterances of one speaker are not independent, so whole
+speakers are drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from phonoloop.asr.audio_files import read_samples
+from phonoloop.core.errors import AudioError, ManifestError, NotFoundError
+from phonoloop.core.speech import Transcriber
+from phonoloop.data.manifest import ManifestRow, resolve_audio
+from phonoloop.text.error_rates import Counts, Scores, score
+from phonoloop.text.normalise import NORMALISER_VERSION
+
+_DRAWS = 2000
+#: upper borders of the bands that SNR is sliced into
+_SNR_BORDERS_DB = (5, 10, 15, 20, 30)
+#: an extra with more values than this is no slice but a name
+_MOST_SLICES = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One utterance.
+
+    Attributes:
+        slices: what it belongs to, such as {"dialect": "north", "snr": "10-15 dB"}.
+    """
+
+    key: str
+    speaker: str
+    duration_s: float
+    reference: str
+    hypothesis: str
+    confidence: float
+    scores: Scores
+    slices: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Errors over reference tokens, with the interval that holds 95 % of speaker-block resamples.
+
+    Attributes:
+        low, high: None with fewer than two speakers: there is nothing to resample.
+    """
+
+    errors: int
+    reference: int
+    rate: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """The utterances that share a property."""
+
+    utterances: int
+    speakers: int
+    wer: Rate
+    cer: Rate
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What came out, and on what.
+
+    Attributes:
+        slices: property, then value, such as slices["dialect"]["north"].
+        failed: rows that could not be heard, as (key, code, reason); they count in no rate.
+    """
+
+    model_version: str
+    normaliser_version: str
+    utterances: tuple[Heard, ...]
+    hours: float
+    speakers: int
+    wer: Rate
+    cer: Rate
+    syllable_error: Rate
+    slices: Mapping[str, Mapping[str, Slice]]
+    failed: tuple[tuple[str, str, str], ...] = ()
+
+
+def evaluate(
+    transcriber: Transcriber,
+    rows: Sequence[ManifestRow],
+    audio_roots: Sequence[Path],
+    *,
+    draws: int = _DRAWS,
+    seed: int = 0,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Evaluation:
+    """Hears every row and compares.
+
+    Raises:
+        ManifestError: `evaluation.no_data`, where no row could be heard.
+    """
+    heard, failed = [], []
+    for done, row in enumerate(rows):
+        on_progress(done, len(rows))
+        try:
+            heard.append(_hear(transcriber, row, audio_roots))
+        except (AudioError, NotFoundError) as error:
+            failed.append((_key(row), error.code, str(error)))
+    if not heard:
+        raise ManifestError(
+            f"none of {len(rows)} rows could be heard" + (f": {failed[0][2]}" if failed else ""),
+            code="evaluation.no_data",
+            hint="Check the paths of the audio",
+        )
+    on_progress(len(rows), len(rows))
+    return summarise(heard, failed=failed, model_version=transcriber.model_version, draws=draws, seed=seed)
+
+
+def summarise(
+    heard: Sequence[Heard],
+    *,
+    model_version: str,
+    failed: Sequence[tuple[str, str, str]] = (),
+    draws: int = _DRAWS,
+    seed: int = 0,
+) -> Evaluation:
+    """Rates of what was heard already."""
+
+    def over(part: Sequence[Heard], of: Callable[[Scores], Counts]) -> Rate:
+        return rate(part, of, draws=draws, seed=seed)
+
+    return Evaluation(
+        model_version=model_version,
+        normaliser_version=NORMALISER_VERSION,
+        utterances=tuple(heard),
+        hours=sum(one.duration_s for one in heard) / 3600,
+        speakers=_speakers(heard),
+        wer=over(heard, lambda scores: scores.words),
+        cer=over(heard, lambda scores: scores.characters),
+        syllable_error=over(heard, lambda scores: scores.syllables),
+        slices={
+            name: {
+                value: Slice(
+                    len(part),
+                    _speakers(part),
+                    over(part, lambda scores: scores.words),
+                    over(part, lambda scores: scores.characters),
+                )
+                for value, part in parts.items()
+            }
+            for name, parts in _sliced(heard).items()
+        },
+        failed=tuple(failed),
+    )
+
+
+def _hear(transcriber: Transcriber, row: ManifestRow, audio_roots: Sequence[Path]) -> Heard:
+    samples = read_samples(resolve_audio(row, *audio_roots), row.offset, row.duration)
+    said = transcriber.transcribe(samples)
+    return Heard(
+        key=_key(row),
+        speaker=row.speaker,
+        duration_s=row.duration,
+        reference=row.text,
+        hypothesis=said.text,
+        confidence=said.confidence,
+        scores=score(row.text, said.text),
+        slices=slices_of(row),
+    )
+
+
+def _key(row: ManifestRow) -> str:
+    return row.clip_id or f"{row.audio_filepath}@{row.offset:.3f}"
+
+
+def slices_of(row: ManifestRow) -> dict[str, str]:
+    """What a row can be sliced by: its speaker, its SNR's band, and every extra that is a text, a whole
+    number or a yes or no."""
+    named = {"speaker": row.speaker} if row.speaker else {}
+    for name, value in row.extras.items():
+        if name == "snr_db" and isinstance(value, int | float):
+            named["snr"] = _snr_band(float(value))
+        elif isinstance(value, str | int) and value != "":
+            named[name] = str(value)
+    return named
+
+
+def _snr_band(snr_db: float) -> str:
+    lower = [border for border in _SNR_BORDERS_DB if border <= snr_db]
+    upper = [border for border in _SNR_BORDERS_DB if border > snr_db]
+    if not lower:
+        return f"below {upper[0]} dB"
+    return f"{lower[-1]}-{upper[0]} dB" if upper else f"{lower[-1]} dB and more"
+
+
+def _sliced(heard: Sequence[Heard]) -> dict[str, dict[str, list[Heard]]]:
+    """Property, value, utterances; without properties that are different for nearly every utterance."""
+    found: dict[str, dict[str, list[Heard]]] = {}
+    for one in heard:
+        for name, value in one.slices.items():
+            found.setdefault(name, {}).setdefault(value, []).append(one)
+    return {
+        name: dict(sorted(parts.items()))
+        for name, parts in sorted(found.items())
+        if name == "speaker" or len(parts) <= min(_MOST_SLICES, max(2, len(heard) // 2))
+    }
+
+
+def _speakers(heard: Iterable[Heard]) -> int:
+    return len({one.speaker for one in heard})
+
+
+def rate(
+    heard: Sequence[Heard], of: Callable[[Scores], Counts], *, draws: int = _DRAWS, seed: int = 0
+) -> Rate:
+    """One kind of errors, with its interval."""
+    total = sum((of(one.scores) for one in heard), Counts())
+    low, high = _interval(_by_speaker(heard, of), draws=draws, seed=seed)
+    return Rate(total.errors, total.reference, total.rate, low, high)
+
+
+def _by_speaker(heard: Sequence[Heard], of: Callable[[Scores], Counts]) -> np.ndarray:
+    """(speakers, 2): errors and reference tokens."""
+    blocks: dict[str, Counts] = {}
+    for one in heard:
+        blocks[one.speaker] = blocks.get(one.speaker, Counts()) + of(one.scores)
+    return np.array([(block.errors, block.reference) for block in blocks.values()], dtype=np.float64)
+
+
+def _interval(blocks: np.ndarray, *, draws: int, seed: int) -> tuple[float | None, float | None]:
+    if len(blocks) < 2 or draws < 1:
+        return None, None
+    rng = np.random.default_rng(seed)
+    drawn = rng.multinomial(len(blocks), np.full(len(blocks), 1 / len(blocks)), size=draws) @ blocks
+    rates = drawn[:, 0] / np.maximum(drawn[:, 1], 1)
+    low, high = np.quantile(rates, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def to_report(evaluation: Evaluation) -> dict[str, Any]:
+    """The figures as JSON values, without the single utterances."""
+    import dataclasses
+
+    body = dataclasses.asdict(dataclasses.replace(evaluation, utterances=()))
+    del body["utterances"]
+    return body | {"clips": len(evaluation.utterances)}

@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+import pytest
+
+from phonoloop.adapters.vectors_exact import ExactVectorIndex
+from phonoloop.testing.contracts.vectors import VectorsContract
+
+
+class TestExactVectorIndex(VectorsContract):
+    @pytest.fixture
+    def make(self, tmp_path):
+        return lambda: ExactVectorIndex(tmp_path / "vectors.db")
+
+
+class TestQdrantEdgeIndex(VectorsContract):
+    @pytest.fixture
+    def make(self, tmp_path):
+        pytest.importorskip("qdrant_edge", reason="qdrant-edge-py is not installed")
+        from phonoloop.adapters.vectors_qdrant import QdrantEdgeIndex
+
+        return lambda: QdrantEdgeIndex(tmp_path / "vectors")

@@ -38,6 +38,8 @@ _PIPE_BYTES = 1 << 20
 _NAME_MAX_CHARS = 200
 #: how long a child whose pipe has closed may take to be gone, so that its own exit status is seen
 _DYING_S = 2.0
+#: how long it may take to load; that does not count as time of the first file
+_STARTING_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +181,7 @@ class Decoder:
                 audio.memory.
             ResourceError: resource.no_process, the child cannot be started.
         """
-        name = os.fspath(path)
+        name = os.fsdecode(path)
         self._look_at(name)
         with self._lock:
             return self._decode_in_child(name, rate_hz)
@@ -199,12 +201,11 @@ class Decoder:
 
     def _decode_in_child(self, name: str, rate_hz: int) -> Decoded:
         pcm = bytearray()
-        deadline = time.monotonic() + self.limits.timeout_s
         request = {"path": name, "rate_hz": rate_hz, "max_duration_s": self.limits.max_duration_s}
         try:
             child = self._ready_child()
             child.ask(request)
-            kind, content = child.answer(pcm, deadline)
+            kind, content = child.answer(pcm, time.monotonic() + self.limits.timeout_s)
         except _Late:
             self._drop_child()
             message = f"decoding it took longer than {self.limits.timeout_s:g} s"
@@ -244,10 +245,22 @@ def _start(memory_bytes: int) -> _Child:
             env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
         )
     except OSError as error:
-        message = f"the decoding process cannot be started ({error.strerror})"
-        raise ResourceError(message, code="resource.no_process", hint="Free memory or processes") from error
+        raise _no_process(error.strerror) from error
     _widen(process.stdout.fileno())
-    return _Child(process)
+    child = _Child(process)
+    try:
+        child.answer(bytearray(), time.monotonic() + _STARTING_S)
+    except (_Died, _Late):
+        raise _no_process(f"it ended with status {child.end(_DYING_S)} before it was ready") from None
+    return child
+
+
+def _no_process(reason: str) -> ResourceError:
+    return ResourceError(
+        f"the decoding process cannot be started ({reason})",
+        code="resource.no_process",
+        hint="Free memory or processes; check that `python -c \"import av, soxr\"` works",
+    )
 
 
 def _widen(pipe_fd: int) -> None:

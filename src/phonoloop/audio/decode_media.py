@@ -9,11 +9,12 @@ container that names other files or addresses (playlists) is never opened.
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import io
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import av
@@ -56,6 +57,9 @@ _HEAD_BYTES = 8192
 _LENGTH_TOLERANCE_S = 0.25
 _MAX_BAD_SHARE = 0.1
 _READ_BLOCK_FRAMES = 65536
+#: who writes a WAV file into a pipe gives it a length like this
+_RIFF_SIZE_UNKNOWN = 0x7FFF0000
+_OGG_PAGE_BYTES, _OGG_LAST_PAGE = 65307, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,7 @@ def decode_file(
             if sink.emitted or error.code == "audio.too_long":
                 raise
             facts = _by_soundfile(file, sink, after=error)
-    return asdict(facts)
+    return dataclasses.asdict(facts)
 
 
 def _opened(path: str) -> io.BufferedReader:
@@ -139,7 +143,8 @@ def _by_pyav(file: io.BufferedReader, sink: PcmSink, max_duration_s: float) -> F
     except (av.error.FFmpegError, ValueError, EOFError) as error:
         raise _cannot_open(head, error) from None
     with container:
-        return _decode_track(container, head, sink, max_duration_s)
+        facts = _decode_track(container, head, sink, max_duration_s)
+    return dataclasses.replace(facts, truncated=facts.truncated or _is_cut(file, head))
 
 
 def _decode_track(container: Any, head: bytes, sink: PcmSink, max_duration_s: float) -> Facts:
@@ -248,6 +253,21 @@ def _declared_s(container: Any, stream: Any, head: bytes) -> float:
 def _mp3_states_length(head: bytes) -> bool:
     """Whether the first frame is a Xing, Info or VBRI header (a large ID3 tag hides it: then no)."""
     return any(mark in head for mark in (b"Xing", b"Info", b"VBRI"))
+
+
+def _is_cut(file: io.BufferedReader, head: bytes) -> bool:
+    """Whether the file itself says that there should be more of it, where ffmpeg takes what there is."""
+    size = file.seek(0, os.SEEK_END)
+    if head.startswith(b"RIFF"):
+        stated = int.from_bytes(head[4:8], "little")
+        return size - 8 < stated < _RIFF_SIZE_UNKNOWN
+    if head.startswith(b"OggS"):
+        file.seek(max(0, size - _OGG_PAGE_BYTES))
+        tail = file.read()
+        last_page = tail.rfind(b"OggS")
+        flags = tail[last_page + 5 : last_page + 6]
+        return last_page < 0 or not flags or not flags[0] & _OGG_LAST_PAGE
+    return False
 
 
 # what went wrong

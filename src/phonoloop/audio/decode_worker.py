@@ -4,7 +4,8 @@ It lives as long as its `Decoder` and serves one file at a time. A request is a
 line of JSON on its standard input. An answer is a run of blocks on its standard
 output, each a kind (one byte), a length (four bytes, big endian) and that many
 bytes: `P` carries samples (little-endian int16, mono), and one `D` (done) or
-`E` (an error), both JSON, ends the answer.
+`E` (an error), both JSON, ends the answer. The first block of all, `R`, says
+that it is ready.
 
 It may write no file, use no more address space than it was given, and dies with
 its parent. It imports numpy and the decoders, nothing else of the product.
@@ -25,7 +26,7 @@ from phonoloop.audio import decode_media
 from phonoloop.core.errors import AudioError
 
 HEADER = struct.Struct(">cI")
-PCM, DONE, FAILED = b"P", b"D", b"E"
+READY, PCM, DONE, FAILED = b"R", b"P", b"D", b"E"
 
 _PR_SET_PDEATHSIG = 1
 _OPEN_FILES = 64
@@ -86,6 +87,7 @@ def main(arguments: list[str]) -> None:
     answers = _Answers(os.dup(1))
     os.dup2(2, 1)  # what a library prints must not end up among the answers
     _lower_limits(memory_bytes)
+    answers.send_json(READY, {})
     for line in sys.stdin.buffer:
         _serve(json.loads(line), answers)
 

@@ -44,8 +44,8 @@ class FrontEnd:
     preemphasis: float = 0.97
     window: str = "povey"
     floor: float = 0.0
-    mean: float = 10.5
-    std: float = 4.0
+    mean: float = 14.0
+    std: float = 4.5
 
     @property
     def frame_samples(self) -> int:

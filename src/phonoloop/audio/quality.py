@@ -87,7 +87,7 @@ def _to_float(pcm: np.ndarray) -> np.ndarray:
 
 
 def _frame_powers(pcm: np.ndarray, rate_hz: int) -> np.ndarray:
-    """Mean power of every 20 ms, float64 (frames,); the last frame is whole or, where it is the only one, not."""
+    """Mean power of every 20 ms, float64 (frames,); a short last one counts only when alone."""
     length = min(max(1, round(_FRAME_S * rate_hz)), pcm.size)
     if length == 0:
         return np.zeros(0)
@@ -102,7 +102,7 @@ def _powers(frames: np.ndarray) -> np.ndarray:
 
 
 def _snr_db(powers: np.ndarray) -> float:
-    """From the distribution of frame powers: the floor is what the quietest tenth has, speech what stands out.
+    """From the distribution of frame powers: the floor is the quietest tenth, speech what stands out of it.
 
     Digital silence (padding, a muted microphone) is left out where there is anything else.
     """
@@ -215,7 +215,7 @@ def _bandwidth_hz(pcm: np.ndarray, rate_hz: int, powers: np.ndarray) -> float:
 
 
 def _loudest_frames(pcm: np.ndarray, powers: np.ndarray) -> np.ndarray:
-    """float32 (at most 64, 1024) from all over the recording, its quiet half left out; zeros after a short one."""
+    """float32 (up to 64, 1024) from all over the louder half of it; a short one is filled with zeros."""
     if pcm.size < _SPECTRUM_SAMPLES:
         padded = np.zeros((1, _SPECTRUM_SAMPLES), np.float32)
         padded[0, : pcm.size] = _to_float(pcm)

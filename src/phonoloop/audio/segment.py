@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -90,10 +91,10 @@ def _groups(speech: list[Span], long_pause: int) -> Iterator[list[Span]]:
 
 
 def _cut(pcm: np.ndarray, group: list[Span], rules: _Rules) -> Iterator[Span]:
-    """Stretches of one group; the silence at its ends is part of it as far as the padding and `longest` allow."""
+    """Stretches of one group, with as much of the silence around it as the padding and `longest` allow."""
     start = max(group[0].start - _room(rules, group), 0)
     end = min(group[-1].end + _room(rules, group), pcm.size)
-    pauses = [(a.end, b.start) for a, b in zip(group, group[1:], strict=False)]
+    pauses = [(a.end, b.start) for a, b in itertools.pairwise(group)]
     first = 0
     while end - start > rules.longest:
         cut, first = _cut_point(pcm, start, pauses, first, rules)
@@ -103,7 +104,7 @@ def _cut(pcm: np.ndarray, group: list[Span], rules: _Rules) -> Iterator[Span]:
 
 
 def _room(rules: _Rules, group: list[Span]) -> int:
-    """Padding, less where it would push a stretch that fits over the limit; never half a long pause or more."""
+    """Padding; less where it would push what fits over the limit, and never more than half a long pause."""
     spare = rules.longest - (group[-1].end - group[0].start)
     return min(rules.pad, rules.long_pause // 2, spare // 2 if spare >= 0 else rules.pad)
 

@@ -33,7 +33,7 @@ class SpanRules:
 def spans_from_scores(
     scores: np.ndarray, rules: SpanRules, *, frame_samples: int, total_samples: int
 ) -> list[Span]:
-    """Spans, ordered and disjoint, from one score per `frame_samples` (frames,); the last frame may be short."""
+    """Ordered, disjoint spans from `scores` (frames,), one per `frame_samples`; the last may be short."""
     edges = _runs(_hysteresis(scores, rules.on, rules.off)) * frame_samples
     edges = _filled(edges, ms_to_samples(rules.min_silence_ms))
     edges = edges[edges[:, 1] - edges[:, 0] >= ms_to_samples(rules.min_speech_ms)]
@@ -106,7 +106,7 @@ def _frame(samples: np.ndarray, start: int, length: int) -> list[float]:
 
 
 class EnergyDetector:
-    """Speech is what stands out of the background, whatever it is: for clean recordings, and where CPU is short.
+    """Speech is what stands out of the background, whatever it is: for clean recordings, or little CPU.
 
     The background is the lowest level (over 50 ms) within `floor_window_s` before and after.
     """
@@ -140,7 +140,7 @@ class EnergyDetector:
 
 
 def frame_levels_db(samples: np.ndarray, frame_samples: int) -> np.ndarray:
-    """RMS level of every frame in dBFS, float32 (frames,), -100 for silence; a short last frame is left out."""
+    """RMS of every frame in dBFS, float32 (frames,), -100 for silence; a short last frame is left out."""
     frames = samples[: samples.size // frame_samples * frame_samples].reshape(-1, frame_samples)
     powers = np.einsum("ij,ij->i", frames, frames) / np.float32(frame_samples)
     return 10 * np.log10(np.maximum(powers, np.float32(1e-10)))

@@ -12,6 +12,7 @@ from pathlib import Path
 import av
 import numpy as np
 import soundfile
+import soxr
 
 from phonoloop.core.speech import Span
 from phonoloop.core.units import CANONICAL_RATE_HZ
@@ -27,6 +28,7 @@ CODECS = {
     ".mkv": ("matroska", "libopus"),
     ".flac": ("flac", "flac"),
 }
+_OPUS_RATE_HZ = 48_000
 _FORMANTS_HZ = ((730, 1090, 2440), (270, 2290, 3010), (300, 870, 2240), (530, 1840, 2480), (570, 840, 2410))
 
 
@@ -153,6 +155,8 @@ def write_media(path: Path, samples: np.ndarray, rate_hz: int = CANONICAL_RATE_H
     if path.suffix not in CODECS:
         raise ValueError(f"no codec for {path.suffix}; known are .wav, .ogg, {', '.join(sorted(CODECS))}")
     container_name, codec_name = CODECS[path.suffix]
+    if codec_name == "libopus":  # knows no other rate
+        samples, rate_hz = soxr.resample(samples, rate_hz, _OPUS_RATE_HZ), _OPUS_RATE_HZ
     with av.open(str(path), "w", format=container_name) as container:
         _encode(container, codec_name, samples.reshape(len(samples), -1), rate_hz)
     return path

@@ -63,7 +63,7 @@ def not_evaluated(tx: Transaction, candidate_id: str, golden: GoldenSet) -> list
     return [m for m in dict.fromkeys(wanted) if len(predictions_of(tx, m, sha256)) != golden.clips]
 
 
-def tests_so_far(tx: Transaction, champion_id: str, golden_sha256: str) -> int:
+def verdicts_so_far(tx: Transaction, champion_id: str, golden_sha256: str) -> int:
     """How many verdicts this champion has already stood on this golden set."""
     return int(tx.total(Verdict, champion_id=champion_id, golden_sha256=golden_sha256))
 
@@ -189,7 +189,7 @@ def _against(tx: Transaction, champion: Model, heard: Sequence[Prediction], term
         )
     before = _heard(tx, champion.model_id, terms)
     _prove(tx, champion, before, terms)
-    tests_before = tests_so_far(tx, champion.model_id, terms.golden_sha256)
+    tests_before = verdicts_so_far(tx, champion.model_id, terms.golden_sha256)
     return compare(pairs_of(before, heard), terms.rule, tests_before=tests_before)
 
 

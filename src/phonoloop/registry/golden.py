@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -88,17 +89,13 @@ def slices_of(row: ManifestRow) -> dict[str, str]:
 
 def noise_band(snr_db: float) -> str:
     """The band a signal-to-noise ratio lies in: below 5, 5-10, 10-20, 20-30, from 30 dB."""
-    bands = (*_NOISE_BANDS_DB, None)
-    for low, high in zip((None, *_NOISE_BANDS_DB), bands, strict=True):
-        if high is None or snr_db < high:
-            return _band_name(low, high)
-    raise InputError(f"{snr_db} is no signal-to-noise ratio", code="golden.snr")
-
-
-def _band_name(low: int | None, high: int | None) -> str:
-    if low is None:
-        return f"below {high} dB"
-    return f"from {low} dB" if high is None else f"{low}-{high} dB"
+    if math.isnan(snr_db):
+        raise InputError("a signal-to-noise ratio is missing", code="golden.snr")
+    reached = [edge for edge in _NOISE_BANDS_DB if snr_db >= edge]
+    above = [edge for edge in _NOISE_BANDS_DB if snr_db < edge]
+    if not reached:
+        return f"below {above[0]} dB"
+    return f"{reached[-1]}-{above[0]} dB" if above else f"from {reached[-1]} dB"
 
 
 def freeze(

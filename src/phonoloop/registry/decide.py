@@ -63,9 +63,14 @@ def not_evaluated(tx: Transaction, candidate_id: str, golden: GoldenSet) -> list
     return [m for m in dict.fromkeys(wanted) if len(predictions_of(tx, m, sha256)) != golden.clips]
 
 
-def verdicts_so_far(tx: Transaction, champion_id: str, golden_sha256: str) -> int:
-    """How many verdicts this champion has already stood on this golden set."""
-    return int(tx.total(Verdict, champion_id=champion_id, golden_sha256=golden_sha256))
+def tests_before(tx: Transaction, champion_id: str) -> int:
+    """How many candidates were tested against this champion, on whichever golden sets.
+
+    A set that grew by a clip is nearly the same set: starting anew with each would let nightly
+    retrains try their luck for ever.
+    """
+    verdicts = tx.find(Verdict, champion_id=champion_id)
+    return sum(bool(verdict.evidence.get("tested")) for verdict in verdicts)
 
 
 def pairs_of(champion: Sequence[Prediction], candidate: Sequence[Prediction]) -> list[PairedUtterance]:
@@ -189,8 +194,8 @@ def _against(tx: Transaction, champion: Model, heard: Sequence[Prediction], term
         )
     before = _heard(tx, champion.model_id, terms)
     _prove(tx, champion, before, terms)
-    tests_before = verdicts_so_far(tx, champion.model_id, terms.golden_sha256)
-    return compare(pairs_of(before, heard), terms.rule, tests_before=tests_before)
+    known = tests_before(tx, champion.model_id)
+    return compare(pairs_of(before, heard), terms.rule, tests_before=known)
 
 
 def _prove(tx: Transaction, champion: Model, heard: Sequence[Prediction], terms: Terms) -> None:

@@ -79,7 +79,7 @@ def compare(pairs: Sequence[PairedUtterance], rule: PromotionRule, *, tests_befo
     Args:
         pairs: every utterance of the golden set, once. Utterances without a speaker count as one
             speaker's.
-        tests_before: how many candidates were already tested against this champion on this set.
+        tests_before: how many candidates were already tested against this champion.
 
     Raises:
         InputError: `judge.duplicate_clip`, `judge.negative_count`.
@@ -153,7 +153,7 @@ def _decide_simply(measured: _Measured, rule: PromotionRule) -> tuple[Decision, 
 
 
 def _decide(measured: _Measured, rule: PromotionRule) -> tuple[Decision, str]:
-    if measured.words < rule.min_words or measured.speakers < rule.min_speakers:
+    if not _enough(measured, rule):
         return Decision.NOT_ENOUGH_EVIDENCE, _too_little(measured, rule)
     if _passes(measured.p_student_worse, measured.bootstrap <= 0, rule.alpha):
         return Decision.WORSE, f"{_rates(measured)}: worse beyond chance"
@@ -169,6 +169,10 @@ def _decide(measured: _Measured, rule: PromotionRule) -> tuple[Decision, str]:
             "that may be chance, and more words there would tell"
         )
     return Decision.BETTER, f"{_rates(measured)}: better beyond chance (p {_p_value(measured):.2g})"
+
+
+def _enough(measured: _Measured, rule: PromotionRule) -> bool:
+    return measured.words >= rule.min_words and measured.speakers >= rule.min_speakers
 
 
 def _passes(p_student: float, against: np.ndarray, alpha: float) -> bool:
@@ -251,6 +255,7 @@ def _evidence(measured: _Measured, rule: PromotionRule, tests_before: int) -> di
         "chance_of_improvement": float(np.mean(measured.bootstrap < 0)),
         "mapsswe_z": z,
         "p_mapsswe": p_mapsswe,
+        "tested": _enough(measured, rule),
         "alpha": measured.alpha,
         "tests_before": tests_before,
         "slices": [part.to_dict() for part in measured.slices],

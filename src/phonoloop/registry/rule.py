@@ -21,7 +21,7 @@ class PromotionRule:
 
     Attributes:
         rule: `paired_bootstrap`, or `lower_wer_wins`, which compares two numbers and nothing else.
-        confidence: over all tests against one champion on one golden set together.
+        confidence: over all tests against one champion together.
         max_slice_regression: how much worse, in errors per word, any slice may measure.
         min_slice_words: smaller slices are listed and not judged.
     """

@@ -9,7 +9,6 @@ from phonoloop.registry.decide import (
     not_evaluated,
     pairs_of,
     predictions_of,
-    verdicts_so_far,
 )
 from phonoloop.registry.model import Decision, Model, ModelStatus, Verdict
 from phonoloop.registry.promote import champion_of, promote, register
@@ -126,8 +125,23 @@ def test_every_verdict_against_a_champion_makes_the_next_one_harder(champion):
         bring(champion, f"candidate{i}", many)
         verdict = judge_candidate(champion, f"candidate{i}", terms(GOLDEN))
         assert verdict.evidence["tests_before"] == i
-    assert verdicts_so_far(champion, "first", GOLDEN.manifest_sha256) == 3
-    assert verdicts_so_far(champion, "first", "another") == 0
+
+
+def test_a_golden_set_that_grew_does_not_start_anew(champion):
+    bring(champion, "second", many)
+    judge_candidate(champion, "second", terms(GOLDEN))
+    grown = golden(clips=81, manifest_sha256="f" * 64)
+    champion.put(*heard("first", many, of=grown))
+    bring(champion, "third", many, of=grown)
+    assert judge_candidate(champion, "third", terms(grown)).evidence["tests_before"] == 1
+
+
+def test_what_was_too_little_to_judge_on_spends_nothing(tx):
+    small = golden(clips=8, speakers=2)
+    for name in ("first", "second", "third"):
+        bring(tx, name, many, of=small)
+        verdict = judge_candidate(tx, name, terms(small))
+    assert verdict.evidence["tests_before"] == 0
 
 
 def test_a_new_champion_starts_with_a_new_allowance(champion):

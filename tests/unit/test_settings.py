@@ -68,4 +68,4 @@ def test_every_setting_is_described_and_has_its_own_variable():
     rows = describe()
     assert len({env for _, env, _, _ in rows}) == len(rows)
     assert all(doc for *_, doc in rows)
-    assert Path(dict((name, default) for name, _, default, _ in rows)["data_dir"]) == Path("data")
+    assert Path({name: default for name, _, default, _ in rows}["data_dir"]) == Path("data")

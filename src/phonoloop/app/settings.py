@@ -44,7 +44,7 @@ class Settings:
     teacher: str = _setting(
         "",
         "ASR_TEACHER",
-        "recogniser for audio without text until a model is promoted: `faster-whisper:DIR` or `sherpa-onnx:DIR`",
+        "recogniser until a model is promoted: `faster-whisper:DIR` or `sherpa-onnx:DIR`",
     )
     min_snr_db: float = _setting(5.0, "CURATE_MIN_SNR_DB", "clips with a lower SNR are not trained on")
     min_clip_s: float = _setting(0.5, "CURATE_MIN_CLIP_SEC", "shorter clips are not trained on")

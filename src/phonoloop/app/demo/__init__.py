@@ -1,1 +1,1 @@
-"""The demonstration: the whole loop on synthesised Vietnamese."""
+"""The demo: the whole loop on synthesised Vietnamese, or on somebody's recordings."""

@@ -1,0 +1,111 @@
+"""The composition root: the only place where adapters are chosen and the graph is built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+from phonoloop.adapters.blobs_local import LocalBlobStore
+from phonoloop.adapters.bus_sql import SqlEventBus
+from phonoloop.adapters.records_sql import SqlRecords
+from phonoloop.app.champion import ChampionHolder
+from phonoloop.app.settings import Settings
+from phonoloop.audio.decode import DecodeLimits, Decoder
+from phonoloop.audio.vad import SileroDetector
+from phonoloop.core.ports import BlobStore, EventBus, Records
+from phonoloop.core.speech import SpeechDetector, Transcriber
+from phonoloop.data.curate import CurateRules
+from phonoloop.data.ingest import IngestContext, IngestRules
+from phonoloop.data.snapshot import Frozen, freeze
+
+MEGABYTE = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class App:
+    """Everything the commands, the HTTP routes and the workers need."""
+
+    settings: Settings
+    records: Records
+    bus: EventBus
+    blobs: BlobStore
+    decoder: Decoder
+    detector: SpeechDetector
+    champion: ChampionHolder
+
+    @property
+    def data_dir(self) -> Path:
+        return self.settings.data_dir
+
+    @property
+    def inbox(self) -> Path:
+        return self.settings.inbox
+
+    @property
+    def ingest(self) -> IngestContext:
+        rules = IngestRules(max_clip_s=self.settings.max_clip_s, language=self.settings.language)
+        return IngestContext(self.records, self.blobs, self.decoder, self.detector, rules)
+
+    @property
+    def curate_rules(self) -> CurateRules:
+        s = self.settings
+        return CurateRules(
+            min_duration_s=s.min_clip_s,
+            max_duration_s=s.max_clip_s,
+            min_snr_db=s.min_snr_db,
+            min_confidence=s.min_confidence,
+            ready_hours=s.train_hours_threshold,
+        )
+
+    def freeze(self) -> Frozen:
+        """Freezes what is accepted now, with the rules that chose it."""
+        rules = {"curate": asdict(self.curate_rules), "split": asdict(self.ingest.rules.split)}
+        return freeze(self.ingest, rules)
+
+    def run_dir(self, run_id: str) -> Path:
+        return self.data_dir / "runs" / run_id
+
+    def job_dir(self, job_id: str) -> Path:
+        return self.data_dir / "jobs" / job_id
+
+    def job_log(self, job_id: str) -> Path:
+        return self.job_dir(job_id) / "log.txt"
+
+
+@contextmanager
+def open_app(settings: Settings) -> Iterator[App]:
+    """Opens a data folder, made if it is not there; closes it again.
+
+    Raises:
+        ResourceError: the disk is full. UnavailableError: the records cannot be reached.
+    """
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    records = SqlRecords(
+        settings.records_url or f"sqlite:///{settings.data_dir.resolve() / 'records.sqlite'}"
+    )
+    blobs = LocalBlobStore(settings.data_dir)
+    limits = DecodeLimits(
+        max_duration_s=settings.max_duration_s, max_input_bytes=int(settings.max_upload_mb * MEGABYTE)
+    )
+    try:
+        with Decoder(limits) as decoder:
+            yield App(
+                settings=settings,
+                records=records,
+                bus=SqlEventBus(records),
+                blobs=blobs,
+                decoder=decoder,
+                detector=SileroDetector(),
+                champion=ChampionHolder(records, blobs, partial(_load, threads=settings.threads)),
+            )
+    finally:
+        records.close()
+
+
+def _load(folder: Path, *, threads: int) -> Transcriber:
+    from phonoloop.app.hearing import load_recogniser
+
+    return load_recogniser(folder, threads=threads)

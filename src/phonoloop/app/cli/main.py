@@ -1,0 +1,72 @@
+"""`phonoloop`: the menu. Each command's module is imported only when it is used."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from phonoloop import __version__
+
+#: command → (module under `phonoloop.app.cli`, attribute, one line for the menu)
+COMMANDS = {
+    "up": ("up", "up", "Watch the inbox, run the loop and serve HTTP until stopped."),
+    "ingest": ("ingest", "ingest", "Take in recordings and carry them through to the dataset."),
+    "status": ("status", "status", "What is there: hours, speakers, waiting work, the champion."),
+    "train": ("train", "train", "Train a model now and judge it against the champion."),
+    "evaluate": ("evaluate", "evaluate", "Measure a model on a manifest."),
+    "transcribe": ("transcribe", "transcribe", "Write down what is said in files."),
+    "models": ("models", "models", "List, show, promote, roll back and export models."),
+    "speakers": ("speakers", "speakers", "List speakers and pin one to a split."),
+    "data": ("data", "data", "Freeze, export and inspect datasets."),
+    "jobs": ("jobs", "jobs", "List, follow and cancel long work."),
+    "events": ("events", "events", "Read the event log and its dead letters; replay them."),
+    "demo": ("demo", "demo", "The whole loop on synthesised Vietnamese or on your recordings."),
+    "doctor": ("doctor", "doctor", "Check this installation and the data folder."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands' names and imports only the one that is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        return getattr(importlib.import_module(f"phonoloop.app.cli.{module}"), attribute)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="phonoloop")
+def cli() -> None:
+    """Drop audio in, get better speech models out."""
+
+
+def main() -> None:
+    """Entry point: runs a command and turns the error tree into exit codes and sentences."""
+    from phonoloop.core.errors import PhonoloopError
+
+    try:
+        sys.exit(cli.main(standalone_mode=False))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Stopped.", err=True)
+        sys.exit(130)
+    except PhonoloopError as error:
+        from phonoloop.app.cli.common import fail
+
+        sys.exit(fail(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""`phonoloop transcribe`: what is said in files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from phonoloop.app import views
+from phonoloop.app.cli.common import App, common_options, emit, error_body, exit_code, progress
+from phonoloop.app.hearing import recogniser_of, transcribe_file
+from phonoloop.core.errors import PhonoloopError
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--model", default="champion", show_default=True, help="Model id, or an exported folder.")
+@click.option("--segments", is_flag=True, help="One line a segment, with times.")
+@common_options
+def transcribe(app: App, as_json: bool, files: tuple[Path, ...], model: str, segments: bool) -> None:
+    """Write down what is said in FILES, one line a file."""
+    recogniser = recogniser_of(app, model)
+    worst = 0
+    with progress("Transcribing", enabled=not as_json) as bar:
+        for done, path in enumerate(files):
+            try:
+                heard = transcribe_file(app, recogniser, path)
+            except PhonoloopError as error:
+                worst = max(worst, exit_code(error))
+                emit(
+                    as_json,
+                    {"file": str(path), "error": error_body(error)},
+                    lambda e=error: [f"Error [{e.code}] {e}"],
+                )
+            else:
+                view = {"file": str(path), **views.plain(heard)}
+                emit(as_json, view, lambda v=view: _lines(v, segments=segments, several=len(files) > 1))
+            bar((done + 1) / len(files), path.name)
+    raise SystemExit(worst)
+
+
+def _lines(view: dict[str, Any], *, segments: bool, several: bool) -> list[str]:
+    if segments:
+        return [
+            f"{s['start_ms'] / 1000:8.2f} {s['end_ms'] / 1000:8.2f}  {s['text']}" for s in view["segments"]
+        ]
+    return [f"{view['file']}: {view['text']}" if several else view["text"]]

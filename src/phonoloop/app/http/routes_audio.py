@@ -1,0 +1,105 @@
+"""Audio in, text out: ingest, transcripts, transcribe."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePath
+from typing import Annotated, Any
+
+from fastapi import APIRouter, File, Form, Response, UploadFile
+from pydantic import BaseModel, ConfigDict, Field
+
+from phonoloop.app import hearing, views
+from phonoloop.app.http.state import CurrentApp
+from phonoloop.app.intake import take_in
+from phonoloop.app.triggers import trained_hours
+from phonoloop.core.errors import InputError
+from phonoloop.data import transcripts
+from phonoloop.data.ingest import REFUSED, Hints
+from phonoloop.data.sidecar import parse_sidecar
+
+router = APIRouter(prefix="/v1")
+
+MEGABYTE = 1024 * 1024
+
+
+class Correction(BaseModel):
+    """A person's transcript."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: Annotated[str, Field(max_length=1_000_000)]
+    text_clean: str | None = None
+    author: str = "http"
+
+
+@contextmanager
+def _kept(app: CurrentApp, upload: UploadFile) -> Iterator[Path]:
+    """The upload as a file, streamed to disk, removed afterwards.
+
+    The name that the sender gave is only looked at for its ending.
+    """
+    scratch = app.data_dir / "work"
+    scratch.mkdir(exist_ok=True)
+    ending = PurePath(upload.filename or "").suffix.lower()
+    ending = ending if ending[1:].isalnum() and len(ending) <= 8 else ""
+    with tempfile.NamedTemporaryFile(dir=scratch, prefix="upload-", suffix=ending) as file:
+        _copy_limited(upload, file, int(app.settings.max_upload_mb * MEGABYTE))
+        file.flush()
+        yield Path(file.name)
+
+
+def _copy_limited(upload: UploadFile, file: Any, limit_bytes: int) -> None:
+    if upload.size is not None and upload.size > limit_bytes:
+        raise InputError(
+            f"the upload has {upload.size / MEGABYTE:.0f} MB; {limit_bytes / MEGABYTE:.0f} MB are allowed",
+            code="upload.too_large",
+            subject=upload.filename or "",
+            hint="Send it in parts, or raise INGEST_MAX_UPLOAD_MB",
+        )
+    shutil.copyfileobj(upload.file, file, MEGABYTE)
+
+
+@router.post("/ingest", status_code=201)
+def ingest(
+    app: CurrentApp,
+    response: Response,
+    file: Annotated[UploadFile, File(description="a recording, any container")],
+    metadata: Annotated[str, Form(description="the sidecar object as JSON: text, speaker, …")] = "{}",
+    speaker: Annotated[str, Form()] = "",
+) -> dict[str, Any]:
+    """Takes a recording in; 201 with its outcome, 200 for one that is there already, 422 with the reason."""
+    name = PurePath(file.filename or "upload").name
+    hints = Hints(name=name, speaker=speaker, sidecar=parse_sidecar(metadata, "metadata"))
+    with _kept(app, file) as path:
+        outcome = take_in(app, path, hints)
+    response.status_code = 422 if outcome.status == REFUSED else 201 if outcome.status == "ingested" else 200
+    return views.plain(outcome)
+
+
+@router.post("/transcribe")
+def transcribe(app: CurrentApp, file: Annotated[UploadFile, File()]) -> dict[str, Any]:
+    """What is said in a recording, by the model that serves. Nothing is kept."""
+    recogniser = hearing.serving_recogniser(app)
+    with _kept(app, file) as path:
+        return views.plain(hearing.transcribe_file(app, recogniser, path))
+
+
+@router.get("/transcripts/{audio_id}")
+def transcript(app: CurrentApp, audio_id: str) -> dict[str, Any]:
+    return views.plain(transcripts.get_transcript(app.records, audio_id))
+
+
+@router.put("/transcripts/{audio_id}")
+def correct(app: CurrentApp, audio_id: str, correction: Correction) -> dict[str, Any]:
+    """A person's correction: kept as a new revision, and trained on from now on."""
+    given = transcripts.CorrectionByPerson(
+        text=correction.text, text_clean=correction.text_clean, author=correction.author
+    )
+    kept = transcripts.put_transcript(
+        app.ingest, audio_id, given, app.curate_rules, trained_hours=trained_hours
+    )
+    return views.plain(kept)

@@ -1,0 +1,91 @@
+"""The loop: which stage handles which event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from phonoloop.app.bootstrap import App
+from phonoloop.app.hearing import load_teacher
+from phonoloop.app.triggers import fire_hours, trained_hours
+from phonoloop.core import events
+from phonoloop.core.events import Event
+from phonoloop.core.speech import Transcriber
+from phonoloop.data.correct import correct_transcript
+from phonoloop.data.curate import curate
+from phonoloop.data.model import Processed
+from phonoloop.data.transcribe import transcribe_recording, waiting_for_transcript
+from phonoloop.jobs.consumer import Consumer, Once, run_until_idle
+
+#: longer than transcribing the longest recording takes
+TRANSCRIBE_LEASE_S = 3600.0
+
+
+class Ears:
+    """What hears recordings without text: the champion, else the teacher, else nothing."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._teacher: Transcriber | None = None
+
+    def now(self) -> Transcriber | None:
+        """The champion as of now. A teacher is loaded once, at the first recording that needs it."""
+        serving = self._app.champion.refresh()
+        if serving is not None:
+            return serving.transcriber
+        if self._teacher is None and self._app.settings.teacher:
+            self._teacher = load_teacher(self._app.settings.teacher, self._app.settings.language)
+        return self._teacher
+
+
+def consumers(app: App) -> list[Consumer]:
+    """The durable consumers of the embedded profile, one a stage."""
+    ears = Ears(app)
+    return [
+        _consumer(
+            "asr",
+            [events.RECORDING_INGESTED],
+            lambda event: transcribe_recording(app.ingest, event.subject, ears.now()),
+            lease_s=TRANSCRIBE_LEASE_S,
+        ),
+        _consumer(
+            "asr-backlog",
+            [events.MODEL_PROMOTED],
+            lambda event: _hear_what_waits(app, ears),
+            lease_s=TRANSCRIBE_LEASE_S,
+        ),
+        _consumer(
+            "nlp",
+            [events.TRANSCRIPTION_COMPLETED],
+            lambda event: correct_transcript(app.ingest, event.subject),
+        ),
+        _consumer(
+            "dsbuild",
+            [events.NLP_POSTPROCESSED],
+            lambda event: curate(app.ingest, event.subject, app.curate_rules, trained_hours),
+        ),
+        _consumer("train", [events.DATASET_READY], lambda event: fire_hours(app, event)),
+    ]
+
+
+def _consumer(
+    name: str, types: Sequence[str], handle: Callable[[Event], object], *, lease_s: float = 60.0
+) -> Consumer:
+    """The stages are idempotent by their ids, so none of them needs to mark the event itself."""
+
+    def one(event: Event, _once: Once) -> None:
+        handle(event)
+
+    return Consumer(name=name, types=types, handle=one, processed=Processed, lease_s=lease_s)
+
+
+def _hear_what_waits(app: App, ears: Ears) -> None:
+    """Recordings that came before there was anything that could hear them."""
+    with app.records.transaction() as tx:
+        waiting = waiting_for_transcript(tx)
+    for audio_id in waiting:
+        transcribe_recording(app.ingest, audio_id, ears.now())
+
+
+def pump(app: App) -> int:
+    """Delivers events in this process until none is due; says how many there were."""
+    return run_until_idle(app.records, app.bus, consumers(app))

@@ -1,0 +1,62 @@
+"""Evaluation of any recogniser on any manifest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from phonoloop.app.bootstrap import App
+from phonoloop.asr.evaluate import Evaluation, evaluate
+from phonoloop.core.speech import Transcriber
+from phonoloop.data.manifest import read_manifest
+
+
+def evaluate_manifest(
+    app: App, recogniser: Transcriber, manifest: Path, on_progress: Callable[[float, str], None]
+) -> Evaluation:
+    """Hears every row; audio paths are absolute, or relative to the manifest's or the data folder."""
+    rows = read_manifest(manifest)
+    return evaluate(
+        recogniser,
+        rows,
+        [manifest.resolve().parent, app.data_dir],
+        on_progress=lambda done, total: on_progress(done / max(1, total), f"{done} of {total}"),
+    )
+
+
+def write_predictions(evaluation: Evaluation, path: Path) -> None:
+    """One JSON object a line: clip, speaker, reference, hypothesis, confidence, errors, words."""
+    with path.open("w", encoding="utf-8") as out:
+        for one in evaluation.utterances:
+            line = {
+                "clip": one.key,
+                "speaker": one.speaker,
+                "reference": one.reference,
+                "hypothesis": one.hypothesis,
+                "confidence": round(one.confidence, 4),
+                "errors": one.scores.words.errors,
+                "words": one.scores.words.reference,
+            }
+            out.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def report_lines(report: dict[str, Any], manifest: str) -> Iterator[str]:
+    """An evaluation's report for a person: rates with intervals, on what, then the slices."""
+    size = f"{report['clips']} clips, {report['speakers']} speakers, {report['hours']:.2f} h"
+    yield f"{report['model_version']} on {manifest}: {size}"
+    for label, name in (("WER", "wer"), ("CER", "cer"), ("Syllable error", "syllable_error")):
+        yield f"  {label:<15}{rate_words(report[name])}"
+    yield f"  Normaliser {report['normaliser_version']}; intervals: 95 %, bootstrap over speakers"
+    for name, parts in report["slices"].items():
+        for value, part in parts.items():
+            yield f"  WER where {name} is {value}: {rate_words(part['wer'])}, {part['speakers']} speakers"
+    for key, code, reason in report["failed"][:20]:
+        yield f"  Not heard: {key} [{code}] {reason}"
+
+
+def rate_words(rate: dict[str, Any]) -> str:
+    """`12.3 % (10.1 to 14.8) of 1,234`."""
+    spread = "" if rate["low"] is None else f" ({rate['low']:.1%} to {rate['high']:.1%})"
+    return f"{rate['rate']:.1%}{spread} of {rate['reference']:,}"

@@ -1,0 +1,85 @@
+"""Running queued jobs: in the background of `phonoloop up`, or in front of somebody who waits."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+from phonoloop.app.bootstrap import App
+from phonoloop.app.training import SLOT
+from phonoloop.core.clock import utc_now
+from phonoloop.core.ports import Transaction
+from phonoloop.jobs import queue, runner
+from phonoloop.jobs.model import Job
+from phonoloop.jobs.process import Command
+from phonoloop.jobs.progress import Report
+from phonoloop.registry.model import TrainingRun
+
+LOOK_S = 0.5
+
+OnReport = Callable[[Job, Report], None]
+
+
+def worker_name() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}:{threading.get_ident()}"
+
+
+def launch(app: App, job: Job) -> Command:
+    """How a job's child process is started: this interpreter, a fixed module, no shell."""
+    argv = [
+        sys.executable,
+        "-m",
+        "phonoloop.app.trainer",
+        "--data",
+        str(app.data_dir),
+        "--job-id",
+        job.job_id,
+    ]
+    return Command(argv=argv, log_path=app.job_log(job.job_id))
+
+
+def close_run(tx: Transaction, job: Job) -> None:
+    """What a job that ended without a model leaves behind: a run that says how it ended."""
+    for run in tx.find(TrainingRun, job_id=job.job_id, state="running"):
+        tx.put(replace(run, state=job.state.value, ended_at=utc_now()))
+
+
+def run_jobs(app: App, stop: threading.Event, on_report: OnReport | None = None) -> None:
+    """Runs one queued job after the other until `stop` is set."""
+    runner.work(
+        app.records,
+        stop=stop,
+        idle_s=LOOK_S,
+        worker=worker_name(),
+        slots=[SLOT],
+        launch=lambda job: launch(app, job),
+        on_end=close_run,
+        on_report=on_report,
+    )
+
+
+def run_and_wait(app: App, job_id: str, on_progress: Callable[[Job], None]) -> Job:
+    """Sees a job through to its end, whoever runs it: this process, or a `phonoloop up` beside it.
+
+    Ctrl-C gives the job back to the queue with its last checkpoint kept.
+    """
+    stop = threading.Event()
+    worker = threading.Thread(target=run_jobs, args=(app, stop), name="job-runner")
+    worker.start()
+    try:
+        while not (job := _look(app, job_id)).state.ended:
+            on_progress(job)
+            stop.wait(LOOK_S)
+        return job
+    finally:
+        stop.set()
+        worker.join()
+
+
+def _look(app: App, job_id: str) -> Job:
+    with app.records.transaction() as tx:
+        return queue.get(tx, job_id)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 pytest.register_assert_rewrite("phonoloop.testing.contracts")
@@ -21,9 +23,18 @@ def postgres_url():
         yield url
 
 
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory):
+    """An empty database at the last revision: migrating anew for each test would take most of the time."""
+    path = tmp_path_factory.mktemp("sqlite") / "records.db"
+    SqlRecords(f"sqlite:///{path}").close()
+    return path
+
+
 @pytest.fixture
-def open_sqlite(tmp_path):
+def open_sqlite(tmp_path, migrated_sqlite):
     """Opens this test's SQLite records, again and again the same."""
+    shutil.copy(migrated_sqlite, tmp_path / "records.db")
     yield from _opener(f"sqlite:///{tmp_path}/records.db")
 
 

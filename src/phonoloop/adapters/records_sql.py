@@ -8,13 +8,15 @@ from itertools import groupby
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy.exc import DBAPIError
 
 from phonoloop.adapters import sql_mapping as mapping
 from phonoloop.adapters.entities import key_of, values_of
 from phonoloop.adapters.sql_database import Database
-from phonoloop.adapters.sql_errors import translated
+from phonoloop.adapters.sql_errors import translate, translated
 from phonoloop.adapters.sql_migrate import migrate
 from phonoloop.adapters.sql_schema import schema
+from phonoloop.core.errors import ConflictError
 from phonoloop.core.events import Event
 from phonoloop.core.ports import EventBus
 
@@ -42,7 +44,10 @@ class SqlRecords:
     @contextmanager
     def transaction(self) -> Iterator[SqlTransaction]:
         with self.database.write() as connection:
-            yield SqlTransaction(connection)
+            work = SqlTransaction(connection)
+            yield work
+            if work.lost is not None:  # somebody caught it and went on
+                raise work.lost
 
     def drain_outbox(self, bus: EventBus, *, limit: int = 500) -> int:
         outbox = schema().tables["outbox"]
@@ -61,14 +66,20 @@ class SqlRecords:
 
 
 class SqlTransaction:
-    """A refused write leaves the unit of work as it was before that call."""
+    """A refused write leaves the unit of work as it was before that call. After any other error (a full
+    disk, a lost race) the database has given the whole of it up, and nothing can be done in it any more.
+
+    Attributes:
+        lost: that error.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._dialect = connection.dialect.name
+        self.lost: Exception | None = None
 
     def get(self, kind: type[E], key: str) -> E | None:
-        row = self._connection.execute(mapping.select_by_key(kind), {"key": key}).first()
+        row = self._run(mapping.select_by_key(kind), {"key": key}).first()
         return None if row is None else mapping.to_entity(kind, row)
 
     def put(self, *entities: Any) -> None:
@@ -78,12 +89,12 @@ class SqlTransaction:
         with self._step(", ".join(str(key_of(entity)) for entity in entities[:3])):
             for kind, group in batches:
                 rows = [values_of(entity) for entity in group]
-                self._connection.execute(mapping.upsert(kind, self._dialect), rows)
+                self._run(mapping.upsert(kind, self._dialect), rows)
 
     def add(self, entity: Any) -> bool:
         with self._step(str(key_of(entity))):
             statement = mapping.insert_if_new(type(entity), self._dialect)
-            return self._connection.execute(statement, values_of(entity)).rowcount == 1
+            return self._run(statement, values_of(entity)).rowcount == 1
 
     def find(
         self,
@@ -96,19 +107,39 @@ class SqlTransaction:
         **criteria: Any,
     ) -> list[E]:
         query = mapping.select_matching(kind, criteria, order_by=order_by, descending=descending, limit=limit)
-        return [mapping.to_entity(kind, row) for row in self._connection.execute(query)]
+        return [mapping.to_entity(kind, row) for row in self._run(query)]
 
     def total(self, kind: type, field: str = "", /, **criteria: Any) -> float:
-        return float(self._connection.execute(mapping.select_total(kind, field, criteria)).scalar() or 0)
+        return float(self._run(mapping.select_total(kind, field, criteria)).scalar() or 0)
 
     def delete(self, kind: type, key: str) -> None:
         with self._step(key):
-            self._connection.execute(mapping.delete_by_key(kind), {"key": key})
+            self._run(mapping.delete_by_key(kind), {"key": key})
 
     def emit(self, event: Event) -> None:
-        self._connection.execute(insert(schema().tables["outbox"]), {"body": event.to_json()})
+        self._run(insert(schema().tables["outbox"]), {"body": event.to_json()})
+
+    def _run(self, statement: Any, parameters: Any = None) -> Any:
+        if self.lost is not None:
+            raise self.lost
+        try:
+            return self._connection.execute(statement, parameters)
+        except DBAPIError as error:
+            known = translate(error)
+            if not isinstance(known, ConflictError):
+                self.lost = known or error
+            raise
 
     @contextmanager
     def _step(self, subject: str) -> Iterator[None]:
-        with translated(subject), self._connection.begin_nested():
-            yield
+        if self.lost is not None:
+            raise self.lost
+        with translated(subject):
+            savepoint = self._connection.begin_nested()
+            try:
+                yield
+            except BaseException:
+                if self.lost is None:  # else there is nothing left to go back to
+                    savepoint.rollback()
+                raise
+            savepoint.commit()

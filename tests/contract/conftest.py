@@ -8,8 +8,6 @@ import pytest
 
 pytest.register_assert_rewrite("phonoloop.testing.contracts")
 
-from sqlalchemy import text  # noqa: E402
-
 from phonoloop.adapters.records_sql import SqlRecords  # noqa: E402
 from phonoloop.adapters.sql_schema import schema  # noqa: E402
 from phonoloop.testing.servers import postgres_folder, postgres_server  # noqa: E402
@@ -42,9 +40,9 @@ def open_sqlite(tmp_path, migrated_sqlite):
 def open_postgres(postgres_url):
     """Opens this test's PostgreSQL records, empty at first."""
     records = SqlRecords(postgres_url)
-    names = ", ".join(schema().tables)
+    empty = "; ".join(f"DELETE FROM {table}" for table in reversed(schema().sorted_tables))
     with records.database.write() as connection:
-        connection.execute(text(f"TRUNCATE {names} RESTART IDENTITY"))
+        connection.exec_driver_sql(empty)
     records.close()
     yield from _opener(postgres_url)
 

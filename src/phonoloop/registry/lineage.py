@@ -37,6 +37,7 @@ class HeardClip:
     """A clip that a model, or a model it began with, was trained on or selected by.
 
     Attributes:
+        clip_id: the file and the second in it where a manifest named none.
         forgotten: its recording is not there any more.
         licence: as the recording stated it, `unstated` where it did not.
     """
@@ -79,7 +80,7 @@ class Lineage:
     def hours_by(self, attribute: str, *splits: Split) -> dict[str, float]:
         """Hours by an attribute of the clips, in the order of its values; each clip counts once,
         however many trainings heard it. All splits unless some are named."""
-        once = {(c.clip_id or c.audio_filepath): c for c in self.clips if not splits or c.split in splits}
+        once = {c.clip_id: c for c in self.clips if not splits or c.split in splits}
         sums: dict[str, float] = {}
         for clip in once.values():
             key = str(getattr(clip, attribute))
@@ -141,7 +142,7 @@ def _heard(row: ManifestRow, recording: Recording | None, ancestor: Ancestor, sp
     told = recording.attributes if recording else row.extras
     licence = (recording.licence if recording else "") or str(row.extras.get("licence", ""))
     return HeardClip(
-        clip_id=row.clip_id,
+        clip_id=row.clip_id or f"{row.audio_filepath}@{row.offset:g}s",
         audio_filepath=row.audio_filepath,
         model_id=ancestor.model.model_id,
         split=split,

@@ -211,5 +211,5 @@ def _fire(tx: Transaction, work: Work, cause: str, *, now: datetime | None = Non
 
 def _same_that_waits(tx: Transaction, work: Work) -> Job | None:
     """A job that has not started yet will see the newest data anyway: a second one adds nothing."""
-    queued = tx.find(Job, kind__in=[work.kind], slot=work.slot, state=JobState.QUEUED)
+    queued = tx.find(Job, kind=work.kind, slot=work.slot, state=JobState.QUEUED)
     return next((job for job in queued if not job.attempt and dict(job.params) == dict(work.params)), None)

@@ -122,7 +122,7 @@ def _event_tables(metadata: MetaData) -> None:
         Column("body", Text, nullable=False),
         sqlite_autoincrement=True,
     )
-    Index("ix_event_log_type", log.c.type, log.c.position)
+    Index("ix_event_log_type_position", log.c.type, log.c.position)
     Table(
         "event_cursors",
         metadata,

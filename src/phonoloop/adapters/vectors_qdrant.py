@@ -112,6 +112,8 @@ class QdrantEdgeIndex:
             vectors=self._edge.EdgeVectorParams(size=dimensions, distance=self._edge.Distance.Cosine)
         )
         self._shard = self._tried(lambda: self._edge.EdgeShard.create(str(self._path / "shard"), config))
+        keyword = self._edge.PayloadSchemaType.Keyword
+        self._update(self._edge.UpdateOperation.create_field_index("terms", keyword))
         unfinished = self._facts.with_suffix(".tmp")
         unfinished.write_text(json.dumps({"dimensions": dimensions}))
         unfinished.replace(self._facts)

@@ -12,8 +12,6 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-_RUNNING = "state = 'running'"
-
 
 def _text() -> Any:
     return sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
@@ -21,6 +19,10 @@ def _text() -> Any:
 
 def _counter() -> Any:
     return sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def _index(table: str, *columns: str) -> None:
+    op.create_index(f"ix_{table}_{'_'.join(columns)}", table, list(columns))
 
 
 def _audit() -> None:
@@ -33,16 +35,8 @@ def _audit() -> None:
         sa.Column("detail", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
     )
-    op.create_index(
-        "ix_audit_created_at",
-        "audit",
-        ["created_at"],
-    )
-    op.create_index(
-        "ix_audit_subject",
-        "audit",
-        ["subject"],
-    )
+    _index("audit", "created_at")
+    _index("audit", "subject")
 
 
 def _champions() -> None:
@@ -68,11 +62,7 @@ def _dead_letters() -> None:
         sa.Column("attempts", sa.BigInteger(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
     )
-    op.create_index(
-        "ix_dead_letters_consumer",
-        "dead_letters",
-        ["consumer"],
-    )
+    _index("dead_letters", "consumer")
 
 
 def _epoch_metrics() -> None:
@@ -84,11 +74,7 @@ def _epoch_metrics() -> None:
         sa.Column("values", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
     )
-    op.create_index(
-        "ix_epoch_metrics_run_id_epoch",
-        "epoch_metrics",
-        ["run_id", "epoch"],
-    )
+    _index("epoch_metrics", "run_id", "epoch")
 
 
 def _event_cursors() -> None:
@@ -121,11 +107,7 @@ def _event_log() -> None:
         sa.Column("body", sa.Text(), nullable=False),
         sqlite_autoincrement=True,
     )
-    op.create_index(
-        "ix_event_log_type",
-        "event_log",
-        ["type", "position"],
-    )
+    _index("event_log", "type", "position")
 
 
 def _golden_sets() -> None:
@@ -154,21 +136,9 @@ def _intake_outcomes() -> None:
         sa.Column("kept_at", _text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
     )
-    op.create_index(
-        "ix_intake_outcomes_audio_id",
-        "intake_outcomes",
-        ["audio_id"],
-    )
-    op.create_index(
-        "ix_intake_outcomes_created_at",
-        "intake_outcomes",
-        ["created_at"],
-    )
-    op.create_index(
-        "ix_intake_outcomes_status_code",
-        "intake_outcomes",
-        ["status", "code"],
-    )
+    _index("intake_outcomes", "audio_id")
+    _index("intake_outcomes", "created_at")
+    _index("intake_outcomes", "status", "code")
 
 
 def _jobs() -> None:
@@ -193,23 +163,11 @@ def _jobs() -> None:
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
     )
+    _index("jobs", "created_at")
+    _index("jobs", "state", "kind")
+    running = sa.text("state = 'running'")
     op.create_index(
-        "ix_jobs_created_at",
-        "jobs",
-        ["created_at"],
-    )
-    op.create_index(
-        "ix_jobs_state_kind",
-        "jobs",
-        ["state", "kind"],
-    )
-    op.create_index(
-        "uq_jobs_running_slot",
-        "jobs",
-        ["slot"],
-        unique=True,
-        sqlite_where=sa.text(_RUNNING),
-        postgresql_where=sa.text(_RUNNING),
+        "uq_jobs_running_slot", "jobs", ["slot"], unique=True, sqlite_where=running, postgresql_where=running
     )
 
 
@@ -228,21 +186,9 @@ def _models() -> None:
         sa.Column("marks", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
     )
-    op.create_index(
-        "ix_models_kind_status",
-        "models",
-        ["kind", "status"],
-    )
-    op.create_index(
-        "ix_models_run_id",
-        "models",
-        ["run_id"],
-    )
-    op.create_index(
-        "ix_models_snapshot_id",
-        "models",
-        ["snapshot_id"],
-    )
+    _index("models", "kind", "status")
+    _index("models", "run_id")
+    _index("models", "snapshot_id")
 
 
 def _outbox() -> None:
@@ -268,16 +214,8 @@ def _predictions() -> None:
         sa.Column("slices", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
     )
-    op.create_index(
-        "ix_predictions_clip_id",
-        "predictions",
-        ["clip_id"],
-    )
-    op.create_index(
-        "ix_predictions_model_id",
-        "predictions",
-        ["model_id"],
-    )
+    _index("predictions", "clip_id")
+    _index("predictions", "model_id")
 
 
 def _processed() -> None:
@@ -300,11 +238,7 @@ def _snapshots() -> None:
         sa.Column("rules", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
     )
-    op.create_index(
-        "ix_snapshots_created_at",
-        "snapshots",
-        ["created_at"],
-    )
+    _index("snapshots", "created_at")
 
 
 def _speakers() -> None:
@@ -336,16 +270,8 @@ def _training_runs() -> None:
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
     )
-    op.create_index(
-        "ix_training_runs_kind_state",
-        "training_runs",
-        ["kind", "state"],
-    )
-    op.create_index(
-        "ix_training_runs_snapshot_id",
-        "training_runs",
-        ["snapshot_id"],
-    )
+    _index("training_runs", "kind", "state")
+    _index("training_runs", "snapshot_id")
 
 
 def _transcript_revisions() -> None:
@@ -357,11 +283,7 @@ def _transcript_revisions() -> None:
         sa.Column("body", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
     )
-    op.create_index(
-        "ix_transcript_revisions_audio_id_revision",
-        "transcript_revisions",
-        ["audio_id", "revision"],
-    )
+    _index("transcript_revisions", "audio_id", "revision")
 
 
 def _transcripts() -> None:
@@ -383,16 +305,8 @@ def _transcripts() -> None:
         sa.Column("author", _text(), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
     )
-    op.create_index(
-        "ix_transcripts_provenance",
-        "transcripts",
-        ["provenance"],
-    )
-    op.create_index(
-        "ix_transcripts_updated_at",
-        "transcripts",
-        ["updated_at"],
-    )
+    _index("transcripts", "provenance")
+    _index("transcripts", "updated_at")
 
 
 def _trigger_firings() -> None:
@@ -419,16 +333,8 @@ def _verdicts() -> None:
         sa.Column("evidence", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
     )
-    op.create_index(
-        "ix_verdicts_candidate_id",
-        "verdicts",
-        ["candidate_id"],
-    )
-    op.create_index(
-        "ix_verdicts_kind_created_at",
-        "verdicts",
-        ["kind", "created_at"],
-    )
+    _index("verdicts", "candidate_id")
+    _index("verdicts", "kind", "created_at")
 
 
 def _audio() -> None:
@@ -459,26 +365,10 @@ def _audio() -> None:
         sa.Column("attributes", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
     )
-    op.create_index(
-        "ix_audio_created_at",
-        "audio",
-        ["created_at"],
-    )
-    op.create_index(
-        "ix_audio_original_sha256",
-        "audio",
-        ["original_sha256"],
-    )
-    op.create_index(
-        "ix_audio_speaker_id",
-        "audio",
-        ["speaker_id"],
-    )
-    op.create_index(
-        "ix_audio_split",
-        "audio",
-        ["split"],
-    )
+    _index("audio", "created_at")
+    _index("audio", "original_sha256")
+    _index("audio", "speaker_id")
+    _index("audio", "split")
 
 
 def _clips() -> None:
@@ -500,31 +390,11 @@ def _clips() -> None:
         sa.Column("transcript_revision", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
     )
-    op.create_index(
-        "ix_clips_audio_id",
-        "clips",
-        ["audio_id"],
-    )
-    op.create_index(
-        "ix_clips_created_at",
-        "clips",
-        ["created_at"],
-    )
-    op.create_index(
-        "ix_clips_speaker_id",
-        "clips",
-        ["speaker_id"],
-    )
-    op.create_index(
-        "ix_clips_split_status",
-        "clips",
-        ["split", "status"],
-    )
-    op.create_index(
-        "ix_clips_status_reason",
-        "clips",
-        ["status", "reason"],
-    )
+    _index("clips", "audio_id")
+    _index("clips", "created_at")
+    _index("clips", "speaker_id")
+    _index("clips", "split", "status")
+    _index("clips", "status", "reason")
 
 
 _TABLES = (

@@ -192,12 +192,14 @@ class Decoder:
         except (OSError, ValueError) as error:
             raise _no_such_file(name, error) from None
         if not stat.S_ISREG(found.st_mode):
-            raise _error("audio.not_a_file", name, "it is not a plain file", "Name a file in it")
+            raise _error("audio.not_a_file", name, "it is not a plain file", hint="Name a file in it")
         if found.st_size == 0:
-            raise _error("audio.empty", name, "the file is empty", "Copy it again")
+            raise _error("audio.empty", name, "the file is empty", hint="Copy it again")
         if found.st_size > self.limits.max_input_bytes:
             message = f"it has {found.st_size} bytes, and {self.limits.max_input_bytes} are allowed"
-            raise _error("audio.too_large", name, message, "Cut it into smaller files, or raise the limit")
+            raise _error(
+                "audio.too_large", name, message, hint="Cut it into smaller files, or raise the limit"
+            )
 
     def _decode_in_child(self, name: str, rate_hz: int) -> Decoded:
         pcm = bytearray()
@@ -209,7 +211,7 @@ class Decoder:
         except _Late:
             self._drop_child()
             message = f"decoding it took longer than {self.limits.timeout_s:g} s"
-            raise _error("audio.timeout", name, message, "Convert it, or raise the limit") from None
+            raise _error("audio.timeout", name, message, hint="Convert it, or raise the limit") from None
         except _Died:
             raise _crashed(name, self._drop_child(_DYING_S)) from None
         except BaseException:
@@ -218,7 +220,7 @@ class Decoder:
         if kind == _FAILED:
             if content["code"] == "audio.memory":  # it ends itself after that
                 self._drop_child(_DYING_S)
-            raise _error(content["code"], name, content["message"], content["hint"])
+            raise _error(content["code"], name, content["message"], hint=content["hint"])
         return Decoded(pcm=np.frombuffer(pcm, "<i2"), rate_hz=rate_hz, **content)
 
     def _ready_child(self) -> _Child:
@@ -259,7 +261,7 @@ def _no_process(reason: str) -> ResourceError:
     return ResourceError(
         f"the decoding process cannot be started ({reason})",
         code="resource.no_process",
-        hint="Free memory or processes; check that `python -c \"import av, soxr\"` works",
+        hint='Free memory or processes; check that `python -c "import av, soxr"` works',
     )
 
 
@@ -271,7 +273,7 @@ def _widen(pipe_fd: int) -> None:
         return
 
 
-def _error(code: str, name: str, message: str, hint: str) -> AudioError:
+def _error(code: str, name: str, message: str, *, hint: str) -> AudioError:
     return AudioError(message, code=code, subject=_printable(name), hint=hint)
 
 
@@ -286,12 +288,18 @@ def _printable(name: str) -> str:
 def _no_such_file(name: str, error: OSError | ValueError) -> AudioError:
     reason = getattr(error, "strerror", None) or str(error)
     if getattr(error, "errno", None) == errno.EACCES:
-        return _error("audio.unreadable", name, f"it may not be read ({reason})", "Check its permissions")
-    return _error("audio.missing", name, f"there is no such file ({reason})", "Check the path")
+        return _error(
+            "audio.unreadable", name, f"it may not be read ({reason})", hint="Check its permissions"
+        )
+    return _error("audio.missing", name, f"there is no such file ({reason})", hint="Check the path")
 
 
 def _crashed(name: str, returncode: int) -> AudioError:
     if returncode == -signal.SIGKILL:  # not by us: the system was short of memory
-        return _error("audio.memory", name, "the decoding process was killed", "Free memory and try again")
+        return _error(
+            "audio.memory", name, "the decoding process was killed", hint="Free memory and try again"
+        )
     how = f"signal {-returncode}" if returncode < 0 else f"status {returncode}"
-    return _error("audio.corrupt", name, f"the decoder crashed on it ({how})", "Convert it from the original")
+    return _error(
+        "audio.corrupt", name, f"the decoder crashed on it ({how})", hint="Convert it from the original"
+    )

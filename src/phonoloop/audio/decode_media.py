@@ -143,11 +143,11 @@ def _by_pyav(file: io.BufferedReader, sink: PcmSink, max_duration_s: float) -> F
     except (av.error.FFmpegError, ValueError, EOFError) as error:
         raise _cannot_open(head, error) from None
     with container:
-        facts = _decode_track(container, head, sink, max_duration_s)
+        facts = _decode_track(container, head, sink=sink, max_duration_s=max_duration_s)
     return dataclasses.replace(facts, truncated=facts.truncated or _is_cut(file, head))
 
 
-def _decode_track(container: Any, head: bytes, sink: PcmSink, max_duration_s: float) -> Facts:
+def _decode_track(container: Any, head: bytes, *, sink: PcmSink, max_duration_s: float) -> Facts:
     stream = _audio_track(container)
     declared_s = _declared_s(container, stream, head)
     if declared_s > max_duration_s:
@@ -226,9 +226,12 @@ class _Reader:
 
 
 def _mono(frame: Any) -> np.ndarray:
-    dtype, scale = _DTYPES[frame.format.packed.name]
+    name = (
+        frame.format.name
+    )  # the planar ones end in p; asking the format itself makes objects, frame by frame
+    dtype, scale = _DTYPES[name.removesuffix("p")]
     samples, channels = frame.samples, frame.layout.nb_channels
-    if frame.format.is_planar:
+    if channels == 1 or name[-1] == "p":
         mixed = mean_of_planes([np.frombuffer(plane, dtype, samples) for plane in frame.planes], scale)
     else:
         packed = np.frombuffer(frame.planes[0], dtype, samples * channels)

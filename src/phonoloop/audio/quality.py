@@ -19,7 +19,7 @@ _FRAME_S = 0.02
 _SILENT_DBFS = -60.0
 _STEP_S = 0.1  # loudness blocks of 400 ms begin every 100 ms
 _STEPS_A_BLOCK = 4
-_CHUNK_STEPS = 600
+_CHUNK_STEPS = 100  # ten seconds: fits in a cache
 _SPECTRUM_SAMPLES = 1024
 _SPECTRUM_FRAMES = 64
 _BANDWIDTH_RANGE_DB = 60.0
@@ -92,7 +92,7 @@ def _frame_powers(pcm: np.ndarray, rate_hz: int) -> np.ndarray:
     if length == 0:
         return np.zeros(0)
     whole = pcm[: pcm.size // length * length]
-    parts = [_powers(chunk.reshape(-1, length)) for chunk in _chunks(whole, length * 4096)]
+    parts = [_powers(chunk.reshape(-1, length)) for chunk in _chunks(whole, length * 512)]
     return np.concatenate(parts)
 
 

@@ -97,7 +97,7 @@ def _cut(pcm: np.ndarray, group: list[Span], rules: _Rules) -> Iterator[Span]:
     pauses = [(a.end, b.start) for a, b in itertools.pairwise(group)]
     first = 0
     while end - start > rules.longest:
-        cut, first = _cut_point(pcm, start, pauses, first, rules)
+        cut, first = _cut_point(pcm, start, pauses=pauses, first=first, rules=rules)
         yield Span(start, cut)
         start = cut
     yield Span(start, end)
@@ -110,7 +110,7 @@ def _room(rules: _Rules, group: list[Span]) -> int:
 
 
 def _cut_point(
-    pcm: np.ndarray, start: int, pauses: list[tuple[int, int]], first: int, rules: _Rules
+    pcm: np.ndarray, start: int, *, pauses: list[tuple[int, int]], first: int, rules: _Rules
 ) -> tuple[int, int]:
     """Where the stretch from `start` ends, and the first pause that may serve the next one."""
     earliest, latest = start + rules.earliest, start + rules.longest

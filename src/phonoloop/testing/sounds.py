@@ -158,12 +158,12 @@ def write_media(path: Path, samples: np.ndarray, rate_hz: int = CANONICAL_RATE_H
     if codec_name == "libopus":  # knows no other rate
         samples, rate_hz = soxr.resample(samples, rate_hz, _OPUS_RATE_HZ), _OPUS_RATE_HZ
     with av.open(str(path), "w", format=container_name) as container:
-        _encode(container, codec_name, samples.reshape(len(samples), -1), rate_hz)
+        _encode(container, samples.reshape(len(samples), -1), codec_name=codec_name, rate_hz=rate_hz)
     return path
 
 
 def _encode(
-    container: av.container.OutputContainer, codec_name: str, samples: np.ndarray, rate_hz: int
+    container: av.container.OutputContainer, samples: np.ndarray, *, codec_name: str, rate_hz: int
 ) -> None:
     layout = {1: "mono", 2: "stereo", 6: "5.1"}[samples.shape[1]]
     stream = container.add_stream(codec_name, rate=rate_hz, layout=layout)

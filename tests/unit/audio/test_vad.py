@@ -130,15 +130,15 @@ class TestRealRecordings:
         assert len(chosen) >= count
         return chosen[:: len(chosen) // count][:count]
 
-    @pytest.mark.parametrize("make", [EnergyDetector, SileroDetector])
-    def test_somebody_speaks_in_recordings_of_speech(self, make):
+    @pytest.mark.parametrize(("make", "least_share"), [(EnergyDetector, 0.8), (SileroDetector, 0.9)])
+    def test_somebody_speaks_in_recordings_of_speech(self, make, least_share):
         detector = make()
         with Decoder() as decoder:
             found = [
                 detector.speech_spans(to_float(decoder.decode(path).pcm))
                 for path in self.files("speech/athena", 30)
             ]
-        assert np.mean([bool(spans) for spans in found]) > 0.9
+        assert np.mean([bool(spans) for spans in found]) > least_share
 
     def test_silero_hears_little_speech_in_noise(self):
         detector = SileroDetector()

@@ -3,7 +3,7 @@
 import unicodedata
 
 import jiwer
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phonoloop.text.error_rates import Edit, align, char_errors, count, word_errors
@@ -23,17 +23,20 @@ CHAR = CharTokenizer.train([], cover="vi")
 BPE = BpeTokenizer.train(["xin chào các bạn", "hôm nay trời đẹp quá"] * 3, 125, cover="vi")
 
 
+@settings(deadline=None)
 @given(ANY_TEXT | TRICKY)
 def test_normalising_twice_is_normalising_once(text):
     assert for_scoring(for_scoring(text)) == for_scoring(text)
     assert display(display(text)) == display(text)
 
 
+@settings(deadline=None)
 @given(ANY_TEXT | TRICKY)
 def test_decomposed_text_is_the_same_text(text):
     assert for_scoring(unicodedata.normalize("NFD", text)) == for_scoring(text)
 
 
+@settings(deadline=None)
 @given(ANY_TEXT | TRICKY)
 def test_scoring_form_is_composed_lower_case_and_single_spaced(text):
     scored = for_scoring(text)
@@ -43,23 +46,27 @@ def test_scoring_form_is_composed_lower_case_and_single_spaced(text):
     assert scored.encode("utf-8").decode("utf-8") == scored
 
 
+@settings(deadline=None)
 @given(ANY_TEXT)
 def test_what_nobody_sees_makes_no_difference(text):
     assert for_scoring("\u200b".join(text)) == for_scoring(text.replace("\u200b", ""))
 
 
+@settings(deadline=None)
 @given(VIETNAMESE)
 def test_tokens_come_back_as_text(text):
     for tokenizer in (CHAR, BPE):
         assert tokenizer.decode(tokenizer.encode(text)) == text
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40).map(for_training))
 def test_any_text_can_be_encoded(text):
     for tokenizer in (CHAR, BPE):
         assert all(0 < i < tokenizer.vocab_size for i in tokenizer.encode(text))
 
 
+@settings(deadline=None)
 @given(WORDS, WORDS)
 def test_word_errors_are_those_of_jiwer(reference, hypothesis):
     ours = word_errors(" ".join(reference), " ".join(hypothesis))
@@ -71,6 +78,7 @@ def test_word_errors_are_those_of_jiwer(reference, hypothesis):
     assert ours.rate == theirs.wer
 
 
+@settings(deadline=None)
 @given(WORDS.filter(bool), WORDS)
 def test_character_errors_are_those_of_jiwer(reference, hypothesis):
     theirs = jiwer.process_characters(" ".join(reference), " ".join(hypothesis))
@@ -78,6 +86,7 @@ def test_character_errors_are_those_of_jiwer(reference, hypothesis):
     assert ours.errors == theirs.substitutions + theirs.deletions + theirs.insertions
 
 
+@settings(deadline=None)
 @given(WORDS, WORDS)
 def test_an_alignment_walks_through_both_texts_and_costs_what_is_counted(reference, hypothesis):
     ops = align(reference, hypothesis)
@@ -87,6 +96,7 @@ def test_an_alignment_walks_through_both_texts_and_costs_what_is_counted(referen
     assert sum(op.edit is not Edit.MATCH for op in ops) == count(reference, hypothesis).errors
 
 
+@settings(deadline=None)
 @given(WORDS, WORDS)
 def test_errors_are_the_same_in_both_directions(reference, hypothesis):
     assert count(reference, hypothesis).errors == count(hypothesis, reference).errors

@@ -26,7 +26,7 @@ def model_card(tx: Transaction, blobs: BlobStore, model_id: str) -> str:
     sections = (
         _head(lineage),
         _trained_on(lineage),
-        _measured(lineage.model, verdicts, synthetic=_synthetic_share(lineage)),
+        _measured(lineage.model, verdicts),
         _verdicts(verdicts),
         _where_from(lineage),
         _limits(lineage, verdicts),
@@ -76,11 +76,14 @@ def _hours(sums: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {hours:.2f} h" for name, hours in sums.items())
 
 
-def _measured(model: Model, verdicts: Iterable[Verdict], *, synthetic: float) -> Iterator[str]:
+def _measured(model: Model, verdicts: Iterable[Verdict]) -> Iterator[str]:
     yield "\n## Measured\n"
     golden = model.metrics.get("golden")
     if golden:
         yield _figure(golden)
+        if golden["synthetic_share"]:
+            share = f"{100 * golden['synthetic_share']:.0f} %"
+            yield f"- **{share} of these clips are synthetic speech**: the figure says little about people"
     else:
         yield "On no golden set yet."
     others = {name: value for name, value in sorted(model.metrics.items()) if name != "golden"}
@@ -90,8 +93,6 @@ def _measured(model: Model, verdicts: Iterable[Verdict], *, synthetic: float) ->
     last = [verdict for verdict in verdicts if verdict.evidence.get("slices")][-1:]
     for verdict in last:
         yield from _slices(verdict)
-    if synthetic:
-        yield "\nTraining speech was synthetic: these figures say little about people."
 
 
 def _figure(golden: Mapping[str, Any]) -> str:
@@ -154,11 +155,12 @@ def _limits(lineage: Lineage, verdicts: Iterable[Verdict]) -> Iterator[str]:
 
 
 def _what_limits(lineage: Lineage, verdicts: list[Verdict]) -> Iterator[str]:
-    yield "It was judged on speakers like those of the golden set; others may be understood less well."
     if lineage.model.unproven:
         missing = "; ".join(text for verdict in verdicts[-1:] for text in verdict.evidence.get("missing", ()))
         yield f"Unproven: it serves because nothing came before it. Missing: {missing or 'a golden set'}."
-    if not lineage.model.metrics.get("golden"):
+    if lineage.model.metrics.get("golden"):
+        yield "It was measured on the speakers of the golden set; others may be understood less well."
+    else:
         yield "Its error rate on people it never heard is not known."
     if _synthetic_share(lineage):
         yield "It learned from synthetic speech; expect more errors on people, rooms and microphones."

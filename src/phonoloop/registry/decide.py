@@ -18,6 +18,7 @@ from phonoloop.registry.judge import Comparison, PairedUtterance, compare
 from phonoloop.registry.model import Decision, Model, ModelStatus, Prediction, Verdict
 from phonoloop.registry.promote import JUDGE, champion_of, model_of, promote
 from phonoloop.registry.rule import PromotionRule
+from phonoloop.registry.slices import synthetic_share
 from phonoloop.registry.statistics import rate_interval
 
 #: digits of a golden set's hash in the key of a prediction
@@ -229,6 +230,7 @@ def _figures(heard: Sequence[Prediction], terms: Terms) -> Mapping[str, Any]:
         "measured_on": terms.golden.name if terms.golden else "",
         "golden_sha256": terms.golden_sha256,
         "normaliser_version": terms.normaliser_version,
+        "synthetic_share": synthetic_share(heard),
     }
 
 

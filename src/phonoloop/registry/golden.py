@@ -15,6 +15,7 @@ from phonoloop.core.ports import Transaction
 from phonoloop.core.units import samples_to_seconds
 from phonoloop.data.manifest import ManifestRow, write_manifest
 from phonoloop.data.model import Clip, ClipStatus, GoldenSet, Provenance, Recording, Speaker, Split
+from phonoloop.registry.slices import RECORDED, SPEECH, SYNTHETIC
 
 CHECKED = (Provenance.HUMAN, Provenance.SIDECAR)
 
@@ -84,6 +85,8 @@ def slices_of(row: ManifestRow) -> dict[str, str]:
     snr_db = row.extras.get("snr_db")
     if isinstance(snr_db, int | float) and not isinstance(snr_db, bool):
         named[NOISE] = noise_band(float(snr_db))
+    if "synthetic" in row.extras:
+        named[SPEECH] = SYNTHETIC if row.extras["synthetic"] else RECORDED
     return named
 
 

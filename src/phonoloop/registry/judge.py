@@ -20,7 +20,7 @@ from phonoloop.registry import statistics
 from phonoloop.registry.model import Decision
 from phonoloop.registry.power import Needed, needed
 from phonoloop.registry.rule import LOWER_WER_WINS, PromotionRule
-from phonoloop.registry.slices import Slice, SliceState, measure_slices
+from phonoloop.registry.slices import Slice, SliceState, measure_slices, synthetic_share
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,7 @@ class _Measured:
     mapsswe: tuple[float, float]
     alpha: float
     slices: tuple[Slice, ...]
+    synthetic: float
     needed: Needed
 
 
@@ -131,6 +132,7 @@ def _measure(pairs: Sequence[PairedUtterance], rule: PromotionRule, tests_before
         mapsswe=statistics.mapsswe(change),
         alpha=alpha,
         slices=measure_slices(pairs, speaker, words=words, change=change, rule=rule),
+        synthetic=synthetic_share(pairs),
         needed=needed(
             difference, blocks=block_words, rate=float(champion.sum()) / size, alpha=alpha, rule=rule
         ),
@@ -220,7 +222,14 @@ def _rates(measured: _Measured) -> str:
     return (
         f"{_percent(measured.rate_candidate)} errors against the champion's "
         f"{_percent(measured.rate_champion)} on {measured.words:,} words from {measured.speakers} speakers"
+        f"{_of_speech(measured.synthetic)}"
     )
+
+
+def _of_speech(synthetic: float) -> str:
+    if synthetic in (0.0, 1.0):
+        return " of synthetic speech" if synthetic else ""
+    return f", {100 * synthetic:.0f} % of it synthetic"
 
 
 def _named(parts: Sequence[Slice]) -> str:
@@ -255,6 +264,7 @@ def _evidence(measured: _Measured, rule: PromotionRule, tests_before: int) -> di
         "chance_of_improvement": float(np.mean(measured.bootstrap < 0)),
         "mapsswe_z": z,
         "p_mapsswe": p_mapsswe,
+        "synthetic_share": measured.synthetic,
         "tested": _enough(measured, rule),
         "alpha": measured.alpha,
         "tests_before": tests_before,

@@ -12,6 +12,11 @@ import numpy as np
 from phonoloop.registry import statistics
 from phonoloop.registry.rule import PromotionRule
 
+#: the slice that tells synthesised speech from recorded speech
+SPEECH = "speech"
+SYNTHETIC = "synthetic"
+RECORDED = "recorded"
+
 
 class SliceState(StrEnum):
     """`too_small`: not judged. `fine`: measured no worse than the rule allows. `doubtful`: measured
@@ -50,6 +55,11 @@ class Slice:
 class HasSlices(Protocol):
     @property
     def slices(self) -> Mapping[str, str]: ...
+
+
+def synthetic_share(parts: Sequence[HasSlices]) -> float:
+    """Which share of utterances is said to be synthesised."""
+    return sum(part.slices.get(SPEECH) == SYNTHETIC for part in parts) / max(1, len(parts))
 
 
 def measure_slices(

@@ -42,7 +42,12 @@ def test_a_row_says_where_its_audio_is_and_what_it_belongs_to(people):
     anna, _ = golden_rows(people, choose_clips(people))
     assert (anna.audio_filepath, anna.speaker, anna.duration) == ("audio/raw/anna-audio.wav", "anna", 3.0)
     assert anna.extras["synthetic"] is True
-    assert slices_of(anna) == {"dialect": "south", "environment": "car", "noise": "20-30 dB"}
+    assert slices_of(anna) == {
+        "dialect": "south",
+        "environment": "car",
+        "noise": "20-30 dB",
+        "speech": "synthetic",
+    }
 
 
 def test_a_golden_set_is_frozen_by_hash_and_reads_back(people):

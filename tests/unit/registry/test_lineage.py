@@ -190,6 +190,19 @@ def test_a_card_says_that_speech_was_synthetic(house):
     assert "synthetic" not in model_card(house.tx, house.blobs, "other")
 
 
+def test_a_card_says_where_a_figure_was_measured_on_synthetic_speech(house):
+    judged(house, "other", lambda i: 4)
+    assert "synthetic" not in model_card(house.tx, house.blobs, "other")
+    spoken = golden(name="spoken", manifest_sha256="f" * 64)
+    voices = heard("base", lambda i: 4, of=spoken)
+    house.tx.put(*(replace(p, slices={"speech": "synthetic"}) for p in voices))
+    house.tx.put(*heard("other", lambda i: 2, of=spoken))
+    judge_candidate(house.tx, "base", terms(spoken), now=NOON)
+    card = model_card(house.tx, house.blobs, "base")
+    assert "**100 % of these clips are synthetic speech**" in card
+    assert "8 speakers of synthetic speech: worse" in card
+
+
 def test_a_card_tells_verdicts_slices_and_ancestors(house):
     judged(house, "base", lambda i: 4)
     judged(house, "warm", lambda i: i % 3)

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,7 @@ def run(job):
     (folder / "child").write_text(str(os.getpid()))
     checkpoint = folder / "checkpoint"
     state = json.loads(checkpoint.read_text()) if checkpoint.exists() else {"count": 0, "sum": 0}
+    job.report("count", state["count"] / goal)  # and no more: an orphan shall not die of its broken pipe
     while state["count"] < goal:
         if job.should_stop():
             raise CancelledError("it was asked to stop")
@@ -48,8 +50,6 @@ def run(job):
         part = folder / "checkpoint.part"
         part.write_text(json.dumps(state))
         os.replace(part, checkpoint)
-        if state["count"] % 5_000 == 0:  # seldom: an orphan shall not die of its broken pipe
-            job.report("count", state["count"] / goal)
         if not (folder / "calm").exists():
             time.sleep(0.01)
     return state
@@ -64,13 +64,13 @@ from phonoloop.adapters.records_sql import SqlRecords
 from phonoloop.jobs.process import Command
 from phonoloop.jobs.runner import Timing, work
 
-url, folder, goal = sys.argv[1:]
+url, folder, goal, name = sys.argv[1:]
 
 def launch(job):
     return Command([sys.executable, "-c", (Path(folder) / "child.py").read_text(), folder, goal],
                    Path(folder) / "job.log")
 
-work(SqlRecords(url), stop=threading.Event(), idle_s=0.05, worker="w", slots=["cpu"], launch=launch,
+work(SqlRecords(url), stop=threading.Event(), idle_s=0.05, worker=name, slots=["cpu"], launch=launch,
      timing=Timing(lease_s=1.5, beat_s=0.2, grace_s=1, look_s=0.02, retry_s=0))
 """
 
@@ -85,10 +85,10 @@ class Site:
         self.records = SqlRecords(self.url)
         with self.records.transaction() as tx:
             self.job_id = queue.submit(tx, kind="count", slot="cpu", max_attempts=1000).job_id
-        self.workers = [self._worker() for _ in range(2)]
+        self.workers = [self._worker(number) for number in range(2)]
 
-    def _worker(self) -> subprocess.Popen:
-        argv = [sys.executable, "-c", WORKER, self.url, str(self.folder), str(GOAL)]
+    def _worker(self, number: int) -> subprocess.Popen:
+        argv = [sys.executable, "-c", WORKER, self.url, str(self.folder), str(GOAL), str(number)]
         with (self.folder / "worker.log").open("ab") as log:
             return subprocess.Popen(argv, stdout=log, stderr=log)
 
@@ -100,23 +100,38 @@ class Site:
         checkpoint = self.folder / "checkpoint"
         return json.loads(checkpoint.read_text())["count"] if checkpoint.exists() else 0
 
-    def wait_for_progress(self) -> None:
-        """So that every kill strikes a job that runs."""
-        before, deadline_s = self.count(), time.monotonic() + 30
-        while self.count() == before:
+    def wait_for_progress(self, attempt: int) -> None:
+        """Until this attempt, or a later one, runs and counts: so every kill strikes a job that runs."""
+        self._wait(lambda: self.job().attempt >= attempt and self.job().state is JobState.RUNNING)
+        before = self.count()
+        self._wait(lambda: self.count() > before)
+
+    def _wait(self, condition: Callable[[], bool]) -> None:
+        deadline_s = time.monotonic() + 30
+        while not condition():
             assert time.monotonic() < deadline_s, (self.folder / "worker.log").read_text()
             time.sleep(0.01)
 
-    def kill_worker(self, which: int) -> None:
-        os.kill(self.workers[which].pid, signal.SIGKILL)
-        self.workers[which].wait()
-        self.workers[which] = self._worker()
+    def kill_idle_worker(self) -> int:
+        """The next attempt to wait for: here the same."""
+        job = self.job()
+        self._kill_worker(1 - int(job.worker))
+        return job.attempt
 
-    def kill_child(self) -> None:
-        try:
-            os.kill(int((self.folder / "child").read_text()), signal.SIGKILL)
-        except ProcessLookupError:
-            return  # it had just died with its worker
+    def kill_its_worker(self) -> int:
+        job = self.job()
+        self._kill_worker(int(job.worker))
+        return job.attempt + 1
+
+    def kill_child(self) -> int:
+        attempt = self.job().attempt
+        os.kill(int((self.folder / "child").read_text()), signal.SIGKILL)
+        return attempt + 1
+
+    def _kill_worker(self, number: int) -> None:
+        os.kill(self.workers[number].pid, signal.SIGKILL)
+        self.workers[number].wait()
+        self.workers[number] = self._worker(number)
 
     def close(self) -> None:
         for worker in self.workers:
@@ -133,11 +148,12 @@ def site(tmp_path):
 
 
 def kill_at_random_and_finish(site: Site, kills: int, seed: int) -> Job:
-    chance = random.Random(seed)
+    chance, attempt = random.Random(seed), 1
     for _ in range(kills):
-        site.wait_for_progress()
+        site.wait_for_progress(attempt)
         time.sleep(chance.uniform(0, 0.3))
-        chance.choice([lambda: site.kill_worker(0), lambda: site.kill_worker(1), site.kill_child])()
+        strike = chance.choice([site.kill_its_worker, site.kill_idle_worker, site.kill_child])
+        attempt = strike()
     assert not site.job().state.ended, "it ended before the last kill: nothing was shown"
     (site.folder / "calm").write_text("1")
     deadline_s = time.monotonic() + 60

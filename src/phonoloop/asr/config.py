@@ -152,14 +152,15 @@ class StopRecipe:
         patience: epochs without a better validation score before stopping; 0 never stops early.
         min_delta: what counts as better.
         blank_share, blank_after, blank_patience: blank collapse is more than this share of blanks
-            with nearly every word wrong, looked for after `blank_after` epochs; after
-            `blank_patience` such epochs in a row the run fails. 0 only warns.
+            with nearly every word wrong, looked for after `blank_after`, a share of the training
+            (every model begins by writing nothing). The metric `blank_collapse` is 1 in such epochs;
+            after `blank_patience` of them in a row the run fails. 0 only warns.
     """
 
     patience: int = 0
     min_delta: float = 0.0
     blank_share: float = 0.98
-    blank_after: int = 5
+    blank_after: float = 0.5
     blank_patience: int = 10
 
 

@@ -24,14 +24,19 @@ class Token:
 
 
 def read_greedily(log_probs: np.ndarray, *, start_ms: int = 0, frame_ms: int = 40) -> list[Token]:
-    """The best token of each frame of (T, vocab), runs taken as one, blanks left out.
+    """The best token of each frame of (T, vocab), runs taken as one, blanks left out."""
+    best = log_probs.argmax(axis=1)
+    sure = np.exp(log_probs[np.arange(len(best)), best])
+    return tokens_of(best, sure, start_ms=start_ms, frame_ms=frame_ms)
+
+
+def tokens_of(best: np.ndarray, sure: np.ndarray, *, start_ms: int = 0, frame_ms: int = 40) -> list[Token]:
+    """Best tokens (T,) with their probabilities (T,) to tokens with times.
 
     A token's confidence is the mean probability of its frames.
     """
-    if not len(log_probs):
+    if not len(best):
         return []
-    best = log_probs.argmax(axis=1)
-    sure = np.exp(log_probs[np.arange(len(best)), best])
     starts = np.flatnonzero(np.diff(best, prepend=-1))
     ends = np.append(starts[1:], len(best))
     return [

@@ -29,7 +29,7 @@ from phonoloop.asr.artefact import (
 )
 from phonoloop.asr.config import AsrRecipe, load_recipe
 from phonoloop.asr.model import SUBSAMPLING, CtcModel, parameter_count
-from phonoloop.asr.streaming import TorchStream
+from phonoloop.asr.streaming import OnnxStream, TorchStream
 from phonoloop.core.errors import IntegrityError
 from phonoloop.text.normalise import NORMALISER_VERSION
 from phonoloop.text.tokens import Tokenizer, load_tokenizer
@@ -59,7 +59,7 @@ def load_model(out_dir: Path) -> tuple[AsrRecipe, Tokenizer, CtcModel]:
     recipe = load_recipe(out_dir / "recipe.yaml")
     tokenizer = load_tokenizer(out_dir / "tokenizer.json")
     model = CtcModel(recipe.model, n_mels=recipe.front_end.n_mels, vocab_size=tokenizer.vocab_size)
-    model.load_state_dict(checkpoint.load(out_dir / "model.pt")["model"])
+    model.load_state_dict(checkpoint.load_weights(out_dir / "model.pt"))
     return recipe, tokenizer, model.eval()
 
 
@@ -215,11 +215,10 @@ def _golden(model: CtcModel, recipe: AsrRecipe, folder: Path) -> float:
 @torch.no_grad()
 def _check_stream(model: CtcModel, recipe: AsrRecipe, path: Path) -> float:
     """The largest difference between the ONNX and the torch stream over a few chunks."""
-    from phonoloop.asr.streaming import OnnxStream
-
     features = np.random.default_rng(1).standard_normal((410, recipe.front_end.n_mels)).astype(np.float32)
-    sessions = TorchStream(model, recipe), OnnxStream(session_for(path, threads=1), recipe)
-    ours, theirs = (np.concatenate([one.push(features), one.flush()]) for one in sessions)
+    settings = {"chunk_ms": recipe.stream.serve_chunk_ms, "left_ms": recipe.stream.left_ms}
+    streams = TorchStream(model, recipe), OnnxStream(session_for(path, threads=1), **settings)
+    ours, theirs = (np.concatenate([one.push(features), one.flush()]) for one in streams)
     return largest_difference(theirs, ours)
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from phonoloop.asr.artefact import MODEL, load_parts, read_metadata, run_model, session_for
-from phonoloop.asr.decode import Token, join_windows, read_greedily, words_of
-from phonoloop.audio.features import FrontEnd
+from phonoloop.asr.artefact import MODEL, STREAM_MODEL, load_parts, read_metadata, run_model, session_for
+from phonoloop.asr.decode import Token, join_windows, read_greedily, tokens_of, words_of
+from phonoloop.asr.streaming import OnnxStream
+from phonoloop.audio.features import FrontEnd, StreamingFrontEnd
+from phonoloop.core.errors import UnavailableError
 from phonoloop.core.speech import Segment, Span, Transcription
 from phonoloop.core.units import CANONICAL_RATE_HZ, samples_to_ms
 from phonoloop.text.tokens import Tokenizer
@@ -58,7 +61,7 @@ class Recogniser:
         parts = [
             (span, self._tokens(samples[span.start : span.end], span.start)) for span in windows(len(samples))
         ]
-        return self._transcription(join_windows(parts), len(samples))
+        return self.transcription_of(join_windows(parts), len(samples))
 
     def transcribe_many(self, clips: Sequence[np.ndarray]) -> list[Transcription]:
         """Each clip as `transcribe` hears it."""
@@ -71,6 +74,28 @@ class Recogniser:
             return np.zeros((0, self.tokenizer.vocab_size), np.float32)
         return run_model(self._session, features[None])[0]
 
+    def stream(self, *, chunk_ms: int | None = None) -> RecognitionStream:
+        """Hears while somebody speaks, in chunks of `chunk_ms` (the recipe's own where not given).
+
+        Raises:
+            UnavailableError: `streaming.no_model`, for a model that was exported without one.
+        """
+        chunk_ms = chunk_ms or self.metadata["serve_chunk_ms"]
+        chunks = OnnxStream(self._stream_session, chunk_ms=chunk_ms, left_ms=self.metadata["left_ms"])
+        return RecognitionStream(self, chunks)
+
+    @cached_property
+    def _stream_session(self) -> Any:
+        path = self.folder / STREAM_MODEL
+        if STREAM_MODEL not in self.metadata["files"]:
+            raise UnavailableError(
+                "this model cannot stream: it was exported without a streaming part",
+                code="streaming.no_model",
+                subject=str(path),
+                hint="Train a model that is not bidirectional",
+            )
+        return session_for(path, threads=1)
+
     def _tokens(self, samples: np.ndarray, start_sample: int) -> list[Token]:
         return read_greedily(
             self.log_probs(samples),
@@ -78,7 +103,8 @@ class Recogniser:
             frame_ms=self.metadata["frame_ms"],
         )
 
-    def _transcription(self, tokens: Sequence[Token], samples: int) -> Transcription:
+    def transcription_of(self, tokens: Sequence[Token], samples: int) -> Transcription:
+        """Tokens of a recording of so many samples, as words and segments."""
         words = words_of(tokens, self.tokenizer, end_ms=samples_to_ms(samples))
         return Transcription(
             text=" ".join(word.text for word in words),
@@ -88,6 +114,38 @@ class Recogniser:
             language=self.metadata.get("language", ""),
             model_version=self.model_version,
         )
+
+
+class RecognitionStream:
+    """One utterance while it is spoken. Log-probabilities do not depend on how samples are cut."""
+
+    def __init__(self, recogniser: Recogniser, chunks: OnnxStream) -> None:
+        self._recogniser, self._chunks = recogniser, chunks
+        self._front_end = StreamingFrontEnd(recogniser.front_end)
+        self._best: list[np.ndarray] = []
+        self._sure: list[np.ndarray] = []
+        self._samples = 0
+
+    def push(self, samples: np.ndarray) -> Transcription:
+        """(n,) more float32 samples at 16,000 Hz, to all that was heard so far."""
+        self._samples += len(samples)
+        self._keep(self._chunks.push(self._front_end.push(samples)))
+        return self._so_far()
+
+    def finish(self) -> Transcription:
+        """Ends the utterance and hears what is left of it."""
+        self._keep(self._chunks.push(self._front_end.flush()))
+        self._keep(self._chunks.flush())
+        return self._so_far()
+
+    def _keep(self, log_probs: np.ndarray) -> None:
+        self._best.append(log_probs.argmax(axis=1))
+        self._sure.append(np.exp(log_probs.max(axis=1, initial=-np.inf)))
+
+    def _so_far(self) -> Transcription:
+        best, sure = np.concatenate(self._best), np.concatenate(self._sure)
+        tokens = tokens_of(best, sure, frame_ms=self._recogniser.metadata["frame_ms"])
+        return self._recogniser.transcription_of(tokens, self._samples)
 
 
 def windows(samples: int) -> Iterator[Span]:

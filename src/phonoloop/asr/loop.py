@@ -193,6 +193,7 @@ def _close_epoch(run: Run) -> dict[str, float]:
         checkpoint.save(_weights_path(run, run.epoch + 1), {"model": weights})
         if run.val:
             values |= _validate(run, weights).to_metrics()
+            values["blank_collapse"] = float(_collapsed(run, run.epoch + 1, values))
     return distributed.from_main(run.learner.world, values)
 
 
@@ -233,7 +234,7 @@ def _turn_page(run: Run, values: dict[str, float]) -> None:
     run.sums = Sums()
     if "val_wer" in values:
         run.scores[run.epoch] = _ranking(values)
-        run.blank_streak = run.blank_streak + 1 if _collapsed(run, values) else 0
+        run.blank_streak = run.blank_streak + 1 if values["blank_collapse"] else 0
         run.stopped_early = _should_end(run)
     run.save()
     _drop_weights(run)
@@ -251,10 +252,10 @@ def _ranking(values: dict[str, float]) -> float:
     return values["val_wer"] + 1e-3 * values["val_cer"]
 
 
-def _collapsed(run: Run, values: dict[str, float]) -> bool:
+def _collapsed(run: Run, epoch: int, values: dict[str, float]) -> bool:
     stop = run.recipe.stop
     empty = values["blank_share"] > stop.blank_share and values["val_wer"] > 0.98
-    return empty and run.epoch > stop.blank_after
+    return empty and epoch > stop.blank_after * run.recipe.epochs
 
 
 def _should_end(run: Run) -> bool:
@@ -299,7 +300,7 @@ def finish(run: Run, stage: Stage) -> dict[str, float]:
     weights = checkpoint.average(parts)
     metrics: dict[str, float] = {"averaged": float(len(parts))}
     if run.learner.world.is_main:
-        checkpoint.save(run.out_dir / "model.pt", {"model": weights})
+        checkpoint.save_weights(run.out_dir / "model.pt", weights)
         if run.val:
             metrics |= _validate(run, weights).to_metrics()
     return {name: value for name, value in metrics.items() if math.isfinite(value)}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from phonoloop.asr.config import AsrRecipe
+from phonoloop.core.errors import ConfigError
 
 if TYPE_CHECKING:  # torch stays out of processes that only run ONNX
     import onnxruntime
@@ -25,6 +26,10 @@ class _Stepper(Protocol):
 
     def __call__(self, features: np.ndarray) -> np.ndarray: ...
 
+    def restart(self) -> None:
+        """Forgets everything heard."""
+        ...
+
 
 class FeatureStream:
     """Takes features in pieces of any size and hears them in chunks of `chunk_ms`.
@@ -34,6 +39,8 @@ class FeatureStream:
     """
 
     def __init__(self, step: _Stepper, *, chunk_ms: int, n_mels: int, vocab_size: int) -> None:
+        if chunk_ms < _FRAME_MS or chunk_ms % _FRAME_MS:
+            raise ConfigError(f"a chunk of {chunk_ms} ms is no multiple of 40 ms", code="streaming.chunk")
         self._step = step
         self._chunk = chunk_ms // _FRAME_MS * _SUBSAMPLING
         self._waiting = np.zeros((0, n_mels), np.float32)
@@ -48,16 +55,28 @@ class FeatureStream:
         return np.concatenate(heard) if heard else self._nothing
 
     def flush(self) -> np.ndarray:
-        """What is left at the end, less than a chunk; frames over a multiple of 4 are not heard."""
+        """Ends the utterance: what is left, less than a chunk; the next push begins another one.
+
+        Frames over a multiple of 4 are not heard.
+        """
         rest = self._waiting[: len(self._waiting) // _SUBSAMPLING * _SUBSAMPLING]
         self._waiting = self._waiting[:0]
-        return self._step(rest[None]) if len(rest) else self._nothing
+        heard = self._step(rest[None]) if len(rest) else self._nothing
+        self._step.restart()
+        return heard
 
 
 class TorchStream(FeatureStream):
     """The reference: a stream through the torch model."""
 
     def __init__(self, model: CtcModel, recipe: AsrRecipe, *, chunk_ms: int | None = None) -> None:
+        if recipe.model.bidirectional:
+            raise ConfigError(
+                "a bidirectional model needs the whole utterance",
+                code="streaming.bidirectional",
+                subject="model.bidirectional",
+                hint="Train a Conformer, a Transformer or an LSTM in one direction",
+            )
         chunk_ms = chunk_ms or recipe.stream.serve_chunk_ms
         step = _TorchStep(model, left_frames(recipe.stream.left_ms, chunk_ms))
         n_mels, vocab = recipe.front_end.n_mels, model.head.out_features
@@ -65,26 +84,26 @@ class TorchStream(FeatureStream):
 
 
 class OnnxStream(FeatureStream):
-    """The same through `model_stream.onnx`."""
+    """The same through `model_stream.onnx`. Streams may share the session, also from several threads."""
 
-    def __init__(
-        self, session: onnxruntime.InferenceSession, recipe: AsrRecipe, *, chunk_ms: int | None = None
-    ) -> None:
-        chunk_ms = chunk_ms or recipe.stream.serve_chunk_ms
-        step = OnnxStep(session, left_frames(recipe.stream.left_ms, chunk_ms))
-        n_mels, vocab = recipe.front_end.n_mels, session.get_outputs()[0].shape[2]
+    def __init__(self, session: onnxruntime.InferenceSession, *, chunk_ms: int, left_ms: int) -> None:
+        step = OnnxStep(session, left_frames(left_ms, chunk_ms))
+        n_mels, vocab = session.get_inputs()[0].shape[2], session.get_outputs()[0].shape[2]
         super().__init__(step, chunk_ms=chunk_ms, n_mels=n_mels, vocab_size=vocab)
 
 
 def left_frames(left_ms: int, chunk_ms: int) -> int:
     """Frames of left context, in whole chunks, as the mask in training has it."""
-    chunk = chunk_ms // _FRAME_MS
+    chunk = max(1, chunk_ms // _FRAME_MS)
     return left_ms // _FRAME_MS // chunk * chunk
 
 
 class _TorchStep:
     def __init__(self, model: CtcModel, left: int) -> None:
         self._model, self._left = model.eval(), left
+        self.restart()
+
+    def restart(self) -> None:
         self._cache: Any = None
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
@@ -104,9 +123,12 @@ class OnnxStep:
     def __init__(self, session: onnxruntime.InferenceSession, left: int) -> None:
         self._session, self._left = session, left
         self._names = [node.name for node in session.get_inputs()][1:]
+        self.restart()
+
+    def restart(self) -> None:
         self._cache = [
             np.zeros([size if isinstance(size, int) else 0 for size in node.shape], np.float32)
-            for node in session.get_inputs()[1:]
+            for node in self._session.get_inputs()[1:]
         ]
 
     def __call__(self, features: np.ndarray) -> np.ndarray:

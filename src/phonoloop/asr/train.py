@@ -26,7 +26,7 @@ from phonoloop.asr.data import AudioCache, Skipped, TrainingEars, Utterance, usa
 from phonoloop.asr.loop import Run, Stage, finish, run_epochs
 from phonoloop.asr.model import CtcModel, parameter_count
 from phonoloop.asr.steps import choose_numerics, make_learner
-from phonoloop.core.errors import ConflictError, ManifestError
+from phonoloop.core.errors import ConfigError, ConflictError, ManifestError
 from phonoloop.data.manifest import ManifestRow
 from phonoloop.text.normalise import for_training
 from phonoloop.text.tokens import BpeTokenizer, CharTokenizer, Tokenizer, load_tokenizer, save_tokenizer
@@ -215,9 +215,7 @@ def _warm_start(model: CtcModel, tokenizer: Tokenizer, initial_dir: Path) -> Non
     Raises:
         ConfigError: `training.initial_model`, where the earlier model has another shape.
     """
-    from phonoloop.core.errors import ConfigError
-
-    weights = checkpoint.load(initial_dir / "model.pt")["model"]
+    weights = checkpoint.load_weights(initial_dir / "model.pt")
     if load_tokenizer(initial_dir / "tokenizer.json").hash != tokenizer.hash:
         fresh = model.state_dict()
         weights = {name: fresh[name] if name.startswith("head.") else w for name, w in weights.items()}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import pickle
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -101,6 +102,40 @@ def load(path: Path) -> dict[str, Any]:
             hint="Delete it: training goes on from the one before",
         )
     return torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+
+
+def save_weights(path: Path, weights: Mapping[str, torch.Tensor]) -> None:
+    """Writes a model's weights as a file that plain `torch.load` reads. Raises as `write_whole`."""
+    buffer = io.BytesIO()
+    torch.save({"model": dict(weights)}, buffer)
+    write_whole(path, buffer.getvalue())
+
+
+def load_weights(path: Path) -> dict[str, torch.Tensor]:
+    """Reads what `save_weights` wrote; loads no code.
+
+    Raises:
+        NotFoundError: `checkpoint.missing`.
+        IntegrityError: `checkpoint.corrupt`.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)["model"]
+    except FileNotFoundError as error:
+        raise NotFoundError(
+            "there are no weights here", code="checkpoint.missing", subject=str(path)
+        ) from error
+    except (
+        OSError,
+        RuntimeError,
+        pickle.UnpicklingError,
+        EOFError,
+        KeyError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise IntegrityError(
+            f"these are not whole weights ({error})", code="checkpoint.corrupt", subject=str(path)
+        ) from error
 
 
 def save_step(folder: Path, step: int, state: Mapping[str, Any], *, keep: int = 2) -> Path:

@@ -344,8 +344,10 @@ def _store(context: IngestContext, recording: Recording, source: _Source, pcm: n
     """The canonical copy last: where it is, the original is too."""
     try:
         context.blobs.put(recording.original_key, source.content)
-    except FileNotFoundError as error:
-        raise _unreadable(source.path, error) from error
+    except (FileNotFoundError, InputError) as error:
+        if source.path.is_file():
+            raise
+        raise _no_file(source.path) from error
     context.blobs.put(recording.path, wav_bytes(pcm))
 
 
@@ -369,11 +371,9 @@ def _record(tx: Transaction, new: _New, rules: IngestRules) -> IntakeOutcome:
     speaker = enrol(tx, new.claim, rules.split)
     belongs = {"speaker_id": speaker.speaker_id, "split": speaker.split}
     recording = replace(new.recording, **belongs)
-    tx.put(recording, *(replace(clip, **belongs) for clip in new.clips))
-    if new.sidecar.full_text:
-        tx.put(sidecar_transcript(recording, new.sidecar))
+    text = [sidecar_transcript(recording, new.sidecar)] if new.sidecar.full_text else []
     outcome = _outcome(new, INGESTED)
-    tx.put(outcome)
+    tx.put(recording, *(replace(clip, **belongs) for clip in new.clips), *text, outcome)
     data = {"audio_id": recording.audio_id, "path": recording.path}
     tx.emit(Event(RECORDING_INGESTED, recording.audio_id, data))
     return outcome

@@ -73,6 +73,11 @@ def read_sidecars(audio: Path) -> Sidecar:
     return Sidecar(**merged)
 
 
+def parse_sidecar(text: str, subject: str) -> Sidecar:
+    """What a sidecar's JSON object says that came by another way. Raises as `read_sidecars` does."""
+    return Sidecar(**_from_json(text, Path(subject)))
+
+
 def _read(path: Path) -> dict[str, Any]:
     text = _decoded(_content(path), path)
     return _from_text(text, path) if path.suffix == ".txt" else _from_json(text, path)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from phonoloop.app.bootstrap import App
 from phonoloop.app.intake import scan
+from phonoloop.data.inbox import InboxState, ScanCounts
 
 log = logging.getLogger(__name__)
 
@@ -16,15 +17,25 @@ log = logging.getLogger(__name__)
 def watch_inbox(app: App, stop: threading.Event, wake: Callable[[], None]) -> None:
     """Scans until stopped. What goes wrong with a scan is logged, and the next one tries again."""
     app.inbox.mkdir(parents=True, exist_ok=True)
+    state = InboxState()
     for _ in _looks(app.inbox, app.settings.scan_interval_s, app.settings.settle_s, stop):
         try:
-            counts = scan(app)
+            counts = scan(app, state)
         except Exception:
             log.exception("the scan of %s went wrong, going on", app.inbox)
             continue
-        if counts.changed:
-            log.info("inbox: %s", counts)
+        _tell(counts)
+        if counts.ingested or counts.duplicate:
             wake()
+
+
+def _tell(counts: ScanCounts) -> None:
+    if counts.ingested or counts.duplicate or counts.refused:
+        log.info(
+            "inbox: %d ingested, %d duplicate, %d refused", counts.ingested, counts.duplicate, counts.refused
+        )
+    for error in counts.errors:
+        log.warning("inbox: left for later: [%s] %s", error.code, error)
 
 
 def _looks(inbox: Path, every_s: float, settle_s: float, stop: threading.Event) -> Iterator[None]:

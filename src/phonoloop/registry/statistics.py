@@ -139,7 +139,8 @@ def normal_cdf(z: float) -> float:
 
 def student_cdf(t: float, freedom: float) -> float:
     """P(T ≤ t) for Student's t; `freedom` above zero need not be whole."""
-    tail = 0.5 * _incomplete_beta(freedom / 2.0, 0.5, freedom / (freedom + t * t))
+    square = freedom + t * t
+    tail = 0.5 * _incomplete_beta(freedom / 2.0, 0.5, freedom / square, t * t / square)
     return tail if t < 0 else 1.0 - tail
 
 
@@ -165,13 +166,14 @@ def normal_quantile(share: float) -> float:
     return high
 
 
-def _incomplete_beta(a: float, b: float, x: float) -> float:
-    """The regularised incomplete beta function (Numerical Recipes, 3rd ed., 6.4)."""
-    if x <= 0.0 or x >= 1.0:
-        return float(x >= 1.0)
-    log_front = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
+def _incomplete_beta(a: float, b: float, x: float, rest: float) -> float:
+    """The regularised incomplete beta function (Numerical Recipes, 3rd ed., 6.4); `rest` is 1 - x,
+    which the caller knows exactly where x is near 1."""
+    if x <= 0.0 or rest <= 0.0:
+        return float(rest <= 0.0)
+    log_front = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log(rest)
     if x > (a + 1.0) / (a + b + 2.0):
-        return 1.0 - math.exp(log_front) * _beta_fraction(b, a, 1.0 - x) / b
+        return 1.0 - math.exp(log_front) * _beta_fraction(b, a, rest) / b
     return math.exp(log_front) * _beta_fraction(a, b, x) / a
 
 

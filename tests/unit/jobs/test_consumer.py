@@ -7,7 +7,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phonoloop.adapters.bus_memory import MemoryEventBus
@@ -215,6 +215,7 @@ class TestErrors:
 
 
 class TestBackoff:
+    @settings(deadline=None)
     @given(attempt=st.integers(1, 10_000), chance=st.floats(0, 1))
     def test_between_half_and_all_of_a_doubling_time_up_to_the_most(self, attempt, chance):
         backoff = Backoff(first_s=2, most_s=300)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phonoloop.jobs.progress import Eta, Failure, Report, Result, parse_line, to_line
@@ -25,6 +25,7 @@ lines = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(lines)
 def test_what_is_written_is_what_is_read(line):
     text = to_line(line)

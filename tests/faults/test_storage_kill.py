@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import random
 import time
 from pathlib import Path
@@ -17,9 +16,7 @@ from phonoloop.jobs.model import Job
 
 @pytest.fixture(scope="module")
 def processes():
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["phonoloop.adapters.bus_sql", "phonoloop.adapters.blobs_local"])
-    return context
+    return storage_worker.processes()
 
 
 def kill_once(processes, url: str, confirmed: Path, name: str, chance: random.Random) -> None:

@@ -22,8 +22,6 @@ from phonoloop.jobs.model import Job
 LEASE_S = 0.2
 
 ADAPTERS = ("bus_sql", "blobs_local", "vectors_exact", "vectors_qdrant")
-    f"phonoloop.adapters.{name}" for name in ("bus_sql", "blobs_local", "vectors_exact", "vectors_qdrant")
-]
 
 
 def processes() -> Any:

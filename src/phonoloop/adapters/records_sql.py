@@ -92,6 +92,9 @@ class SqlTransaction:
                 self._run(mapping.upsert(kind, self._dialect), rows)
 
     def add(self, entity: Any) -> bool:
+        # triggers judge a row before its key is found to be taken: look first
+        if self.get(type(entity), key_of(entity)) is not None:
+            return False
         with self._step(str(key_of(entity))):
             statement = mapping.insert_if_new(type(entity), self._dialect)
             return self._run(statement, values_of(entity)).rowcount == 1

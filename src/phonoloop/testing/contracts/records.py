@@ -417,6 +417,11 @@ class RulesContract:
             assert tx.get(Speaker, "lan").split is Split.TRAIN
             assert tx.get(Recording, "r1").speaker_id == "lan"
 
+    def test_adding_what_is_there_is_no_conflict_whatever_it_says(self, recorded: Records):
+        with recorded.transaction() as tx:
+            assert tx.add(a_recording("r1", "lan", Split.VAL)) is False
+            assert tx.get(Recording, "r1").split is Split.TRAIN
+
     def test_everything_else_about_a_speaker_may_change(self, recorded: Records):
         with recorded.transaction() as tx:
             tx.put(a_speaker("lan", Split.TRAIN, name="Lan Anh"))

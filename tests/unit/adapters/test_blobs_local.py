@@ -96,10 +96,10 @@ def test_a_short_write_is_continued(store, monkeypatch):
     assert store.get("a") == b"0123456789" * 5
 
 
-def test_storing_a_minute_of_speech_costs_little(store):
+def test_storing_ten_seconds_of_speech_costs_little(store):
     data = os.urandom(320_000)
     store.put("warm", data)
     start = time.process_time()
     for i in range(20):
         store.put(f"k{i}", data)
-    assert (time.process_time() - start) / 20 < 0.005  # measured 0.0003; the margin is for a busy machine
+    assert (time.process_time() - start) / 20 < 0.005  # measured 0.0005; the margin is for a busy machine

@@ -14,7 +14,8 @@ from phonoloop.adapters.records_sql import SqlRecords
 from phonoloop.app.champion import ChampionHolder
 from phonoloop.app.settings import Settings
 from phonoloop.audio.decode import DecodeLimits, Decoder
-from phonoloop.audio.vad import SileroDetector
+from phonoloop.audio.vad import EnergyDetector, SileroDetector
+from phonoloop.core.errors import ConfigError
 from phonoloop.core.ports import BlobStore, EventBus, Records
 from phonoloop.core.speech import SpeechDetector, Transcriber
 from phonoloop.data.curate import CurateRules
@@ -98,11 +99,23 @@ def open_app(settings: Settings) -> Iterator[App]:
                 bus=SqlEventBus(records),
                 blobs=blobs,
                 decoder=decoder,
-                detector=SileroDetector(),
+                detector=_detector(settings.speech_detector),
                 champion=ChampionHolder(records, blobs, partial(_load, threads=settings.threads)),
             )
     finally:
         records.close()
+
+
+def _detector(name: str) -> SpeechDetector:
+    """Raises ConfigError `config.bad_value`."""
+    if name not in ("energy", "silero"):
+        raise ConfigError(
+            f"there is no speech detector {name!r}",
+            code="config.bad_value",
+            subject="SPEECH_DETECTOR",
+            hint="Say energy or silero",
+        )
+    return EnergyDetector() if name == "energy" else SileroDetector()
 
 
 def _load(folder: Path, *, threads: int) -> Transcriber:

@@ -31,7 +31,15 @@ def judge_model(app: App, model_id: str) -> Verdict:
 
 
 def promotion_rule(app: App) -> PromotionRule:
-    return PromotionRule(rule=app.settings.promotion_rule, confidence=app.settings.promotion_confidence)
+    """As the settings have it. `ConfigError` `judge.rule` for values that make no sense."""
+    s = app.settings
+    return PromotionRule(
+        rule=s.promotion_rule,
+        confidence=s.promotion_confidence,
+        max_slice_regression=s.promotion_max_slice_regression,
+        min_speakers=s.promotion_min_speakers,
+        min_words=s.promotion_min_words,
+    )
 
 
 def freeze_golden(app: App) -> GoldenSet | None:

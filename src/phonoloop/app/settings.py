@@ -56,6 +56,19 @@ class Settings:
         "paired_bootstrap", "PROMOTION_RULE", "`paired_bootstrap`, or `lower_wer_wins`"
     )
     promotion_confidence: float = _setting(0.95, "PROMOTION_CONFIDENCE", "confidence that `better` needs")
+    promotion_max_slice_regression: float = _setting(
+        0.02, "PROMOTION_MAX_SLICE_REGRESSION", "most that WER may rise on any slice, 0 to 1"
+    )
+    promotion_min_speakers: int = _setting(4, "PROMOTION_MIN_SPEAKERS", "fewest speakers to judge on")
+    promotion_min_words: int = _setting(500, "PROMOTION_MIN_WORDS", "fewest words to judge on")
+    speech_detector: str = _setting(
+        "energy",
+        "SPEECH_DETECTOR",
+        "`energy` (cheap) or `silero`: finds pauses in long recordings",
+    )
+    job_lease_s: float = _setting(
+        60.0, "JOB_LEASE_SEC", "after so long without a sign of life, another worker takes a job"
+    )
     device: str = _setting("auto", "TRAIN_DEVICE", "`auto`, `cpu` or `cuda:N`: where to train")
     threads: int = _setting(0, "PHONOLOOP_THREADS", "CPU threads of training and recognising; all if 0")
 

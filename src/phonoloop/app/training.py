@@ -32,6 +32,8 @@ from phonoloop.registry.model import EpochMetric, Model, TrainingRun
 
 KIND = "train.asr"
 SLOT = "trainer"
+#: a long training may meet many power cuts; one that always crashes is given up all the same
+MAX_ATTEMPTS = 20
 
 #: called with a stage, a share from 0 to 1, what was measured, and the seconds to go where they are known
 Report = Callable[[str, float, Mapping[str, Any], float | None], None]
@@ -71,7 +73,7 @@ def submit_training(
     with app.records.transaction() as tx:
         if initial:
             params["initial"] = find_model(tx, initial).model_id
-        return queue.submit(tx, kind=KIND, slot=SLOT, params=params, cause=cause)
+        return queue.submit(tx, kind=KIND, slot=SLOT, params=params, cause=cause, max_attempts=MAX_ATTEMPTS)
 
 
 def run_training(app: App, job: Job, report: Report, should_stop: ShouldStop) -> dict[str, Any]:

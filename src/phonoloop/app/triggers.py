@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 from phonoloop.app.bootstrap import App
-from phonoloop.app.training import KIND, SLOT
+from phonoloop.app.training import KIND, MAX_ATTEMPTS, SLOT
 from phonoloop.core.events import Event
 from phonoloop.core.ports import Transaction
 from phonoloop.data.model import Clip, ClipStatus, Snapshot, Split
@@ -21,7 +21,8 @@ def training_work(app: App) -> triggers.Work:
     from phonoloop.asr.config import load_recipe, recipe_to_dict
 
     recipe = recipe_to_dict(load_recipe(app.settings.asr_recipe))
-    return triggers.Work(kind=KIND, slot=SLOT, params={"recipe": recipe, "initial": ""})
+    params = {"recipe": recipe, "initial": ""}
+    return triggers.Work(kind=KIND, slot=SLOT, params=params, max_attempts=MAX_ATTEMPTS)
 
 
 def fire_hours(app: App, event: Event) -> triggers.Firing:

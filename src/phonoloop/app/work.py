@@ -57,6 +57,7 @@ def run_jobs(app: App, stop: threading.Event, on_report: OnReport | None = None)
         worker=worker_name(),
         slots=[SLOT],
         launch=lambda job: launch(app, job),
+        timing=runner.Timing(lease_s=app.settings.job_lease_s, beat_s=min(3.0, app.settings.job_lease_s / 4)),
         on_end=close_run,
         on_report=on_report,
     )

@@ -64,7 +64,9 @@ def test_help_needs_neither_torch_nor_records():
     assert out.strip().endswith("heavy: []")
 
 
-@pytest.mark.parametrize("module", ["phonoloop.app.cli.transcribe", "phonoloop.app.http.server", "phonoloop.asr.infer"])
+@pytest.mark.parametrize(
+    "module", ["phonoloop.app.cli.transcribe", "phonoloop.app.http.server", "phonoloop.asr.infer"]
+)
 def test_serving_needs_no_torch(module):
     code = f"import sys, {module}; print('torch' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

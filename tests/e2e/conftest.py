@@ -83,9 +83,10 @@ class Up:
         ]
         environ = {**os.environ, "OMP_NUM_THREADS": "1", "INGEST_SETTLE_SEC": "0.2", **env}
         self.log = log
-        self.process = subprocess.Popen(
-            argv, stdout=subprocess.PIPE, stderr=log.open("w"), text=True, env=environ
-        )
+        with log.open("w") as stderr:
+            self.process = subprocess.Popen(
+                argv, stdout=subprocess.PIPE, stderr=stderr, text=True, env=environ
+            )
         line = self.process.stdout.readline()
         assert line, log.read_text()
         self.client = httpx.Client(base_url=json.loads(line)["url"], timeout=60)

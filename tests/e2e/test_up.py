@@ -141,10 +141,13 @@ def test_the_champion_is_swapped_without_dropping_a_request(own_world, recording
 
 
 def test_a_training_survives_sigkill_of_everything(own_world, up):
-    server = up(own_world)
-    job_id = server.client.post("/v1/train/now", json={"recipe": "debug", "seed": 7}).json()["job_id"]
-    wait_for(lambda: server.client.get(f"/v1/jobs/{job_id}").json()["stage"] == "train", 120)
+    server = up(own_world, JOB_LEASE_SEC="4")
+    wish = {"recipe": "debug", "seed": 7, "epochs": 12}
+    job_id = server.client.post("/v1/train/now", json=wish).json()["job_id"]
+    wait_for(lambda: list(own_world.glob("runs/*/checkpoints/*.ckpt")), 120)
     server.stop(signal.SIGKILL)
-    again = up(own_world, JOB_LEASE_SEC="2")
+    again = up(own_world, JOB_LEASE_SEC="4")
     ended = wait_for(lambda: ended_job(again.client, job_id), 240)
     assert (ended["state"], ended["attempt"]) == ("succeeded", 2)
+    assert len(ended["runs"]) == 1
+    assert [epoch["epoch"] for epoch in ended["epochs"]] == list(range(1, 13))

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from phonoloop.app.bootstrap import App
 from phonoloop.core.errors import NotFoundError
-from phonoloop.data.inbox import AUDIO_SUFFIXES, InboxFolders, InboxState, ScanCounts, scan_inbox
-from phonoloop.data.ingest import Hints, ingest_file
+from phonoloop.data.inbox import (
+    AUDIO_SUFFIXES,
+    InboxFolders,
+    InboxState,
+    ScanCounts,
+    keep_refused,
+    scan_inbox,
+)
+from phonoloop.data.ingest import REFUSED, Hints, ingest_file
 from phonoloop.data.model import IntakeOutcome
 
 
@@ -17,11 +25,23 @@ def take_in(app: App, path: Path, hints: Hints) -> IntakeOutcome:
     return ingest_file(app.ingest, path, hints)
 
 
+def take_in_upload(app: App, path: Path, hints: Hints) -> IntakeOutcome:
+    """One file that nobody else has a copy of: what is refused is kept among the rejected ones."""
+    outcome = take_in(app, path, hints)
+    if outcome.status == REFUSED:
+        kept_at = keep_refused(app.ingest, _folders(app), path, outcome)
+        return replace(outcome, kept_at=str(kept_at))
+    return replace(outcome, kept_at="")
+
+
+def _folders(app: App) -> InboxFolders:
+    return InboxFolders.beside(app.inbox, settle_s=app.settings.settle_s)
+
+
 def scan(app: App, state: InboxState | None = None) -> ScanCounts:
     """One look at the inbox. Without a state of earlier looks, only files older than the settle time count
     as complete."""
-    folders = InboxFolders.beside(app.inbox, settle_s=app.settings.settle_s)
-    return scan_inbox(app.ingest, folders, state or InboxState())
+    return scan_inbox(app.ingest, _folders(app), state or InboxState())
 
 
 def audio_files(paths: Sequence[Path]) -> Iterator[tuple[Path, Hints]]:

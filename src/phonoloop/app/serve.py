@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import click
@@ -14,6 +17,8 @@ from phonoloop.app.bootstrap import App
 from phonoloop.app.http.server import create_api
 from phonoloop.app.up import Services
 from phonoloop.core.errors import UnavailableError
+
+BACKLOG = 2048
 
 
 class JsonLines(logging.Formatter):
@@ -52,8 +57,19 @@ def serve(app: App, *, as_json: bool) -> None:
     app.inbox.mkdir(parents=True, exist_ok=True)
     _announce(app, listener.getsockname(), as_json=as_json)
     config = uvicorn.Config(create_api(app), log_config=None, timeout_graceful_shutdown=30)
+    server = _Server(config)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, server.handle_exit)
     with Services(app):
-        uvicorn.Server(config).run(sockets=[listener])
+        server.run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """One that does not raise the signal again when it has ended: the services have to end in peace too."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -61,6 +77,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(BACKLOG)  # from now on callers wait rather than being refused
     except OSError as error:
         listener.close()
         raise UnavailableError(

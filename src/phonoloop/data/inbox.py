@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import filecmp
 import itertools
 import json
 import os
@@ -10,8 +11,9 @@ import shutil
 import stat
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from phonoloop.core.errors import PhonoloopError, ResourceError
 from phonoloop.core.ports import Transaction
@@ -27,6 +29,7 @@ from phonoloop.data.ingest import (
     printable_name,
 )
 from phonoloop.data.model import IntakeOutcome
+from phonoloop.data.sidecar import SUFFIXES as SIDECAR_SUFFIXES
 from phonoloop.data.sidecar import find_sidecars
 from phonoloop.data.stores import in_transaction
 
@@ -122,7 +125,7 @@ def scan_inbox(context: IngestContext, folders: InboxFolders, state: InboxState)
             counts = counts.plus("later", item)
         else:
             found.append(item)
-    others = _others(found)
+    others = _rejoined(context, folders, state, _others(found))
     _record_skipped(context, state, others)
     counts = replace(counts, skipped=len(others))
     counts = _take_all(context, folders, state, [item for item in found if item.is_audio], counts)
@@ -255,20 +258,32 @@ def _move_away(context: IngestContext, folders: InboxFolders, item: _Found, outc
     wanted = root / item.path.relative_to(folders.inbox)
     target = _free(wanted)
     target.parent.mkdir(parents=True, exist_ok=True)
+    if outcome.status == REFUSED or outcome.status == DUPLICATE:
+        # before it lies there: killed in between, it is looked at again, and recorded again
+        _record_place(context, outcome, target)
     if outcome.status == REFUSED:
         # the reason first and the audio next: killed in between, it is refused again
         _write_reason(target, outcome)
         _move(item.path, target)
-        _move_sidecars(item.path, target)
+        _move_sidecars(item.path, target)  # killed before, `_rejoined` does it
     else:
         # the audio last: killed before, it is found here again and known
         _move_sidecars(item.path, target)
         _move(item.path, target)
-    if outcome.status == REFUSED or outcome.status == DUPLICATE:
-        _record_place(context, outcome, target)
     if outcome.code == "duplicate.again":  # or recorded in a look that was killed before it moved the file
         return DUPLICATE if target != wanted else INGESTED
     return outcome.status
+
+
+def keep_refused(context: IngestContext, folders: InboxFolders, path: Path, outcome: IntakeOutcome) -> Path:
+    """Moves a refused file that came another way than through the inbox to the rejected ones, with its
+    reason beside it; where it lies now."""
+    target = _free(folders.rejected / PurePath(outcome.name).name)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _write_reason(target, outcome)
+    _move(path, target)
+    _record_place(context, outcome, target)
+    return target
 
 
 def _free(wanted: Path) -> Path:
@@ -280,13 +295,59 @@ def _free(wanted: Path) -> Path:
 def _move_sidecars(audio: Path, target: Path) -> None:
     """What lies beside the audio goes along under the new name; copied where other audio needs it too."""
     for sidecar in find_sidecars(audio):
-        ending = sidecar.name.removeprefix(audio.stem)
-        name = target.stem + ending.replace(audio.suffix, target.suffix, 1)
-        place = _free(target.with_name(name))
-        if _has_sibling(audio):
-            _copy(sidecar, place)
+        _move_sidecar(sidecar, audio, target)
+
+
+def _move_sidecar(sidecar: Path, audio: Path, target: Path) -> None:
+    ending = sidecar.name.removeprefix(audio.stem)
+    wanted = target.with_name(target.stem + ending.replace(audio.suffix, target.suffix, 1))
+    there = _is_copy(sidecar, wanted)  # of a sibling, or of a look that was killed
+    if _has_sibling(audio):
+        if not there:
+            _copy(sidecar, _free(wanted))
+    elif there:
+        sidecar.unlink()
+    else:
+        _move(sidecar, _free(wanted))
+
+
+def _is_copy(source: Path, target: Path) -> bool:
+    return target.is_file() and filecmp.cmp(source, target, shallow=False)
+
+
+def _rejoined(
+    context: IngestContext, folders: InboxFolders, state: InboxState, others: Sequence[_Found]
+) -> list[_Found]:
+    """Sidecars whose audio was refused and moved by a look that was killed before it moved them go along
+    now; the others remain."""
+    remaining = []
+    for item in others:
+        found = None if item.path in state.skipped else _refused_audio_of(context, folders, item)
+        if found is None:
+            remaining.append(item)
         else:
-            _move(sidecar, place)
+            _move_sidecar(item.path, *found)
+    return remaining
+
+
+def _refused_audio_of(
+    context: IngestContext, folders: InboxFolders, sidecar: _Found
+) -> tuple[Path, Path] | None:
+    """Where the audio lay beside which this was when it was refused, and where it lies now."""
+    if sidecar.path.suffix not in SIDECAR_SUFFIXES or not stat.S_ISREG(sidecar.info.st_mode):
+        return None
+    stem = sidecar.path.with_suffix("")
+    endings = [*AUDIO_SUFFIXES, *(suffix.upper() for suffix in AUDIO_SUFFIXES)]
+    places = [stem, *(stem.with_name(stem.name + ending) for ending in endings)]
+    names = {printable_name(place.relative_to(folders.inbox)): place for place in places}
+    with context.records.transaction() as tx:
+        refused = tx.find(IntakeOutcome, status=REFUSED, name__in=list(names))
+    for outcome in refused:
+        target = Path(outcome.kept_at)
+        lay_there = sidecar.info.st_ctime <= outcome.created_at.timestamp()
+        if lay_there and target.is_relative_to(folders.rejected) and target.is_file():
+            return names[outcome.name], target
+    return None
 
 
 def _has_sibling(audio: Path) -> bool:
@@ -306,8 +367,18 @@ def _move(source: Path, target: Path) -> None:
 
 def _copy(source: Path, target: Path) -> None:
     unfinished = target.with_name(f".{target.name}.part")
-    shutil.copy2(source, unfinished)
-    unfinished.replace(target)
+    with _whole_or_not(unfinished):
+        shutil.copy2(source, unfinished)
+        unfinished.replace(target)
+
+
+@contextmanager
+def _whole_or_not(unfinished: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError:
+        unfinished.unlink(missing_ok=True)
+        raise
 
 
 def _write_reason(target: Path, outcome: IntakeOutcome) -> None:
@@ -320,14 +391,15 @@ def _write_reason(target: Path, outcome: IntakeOutcome) -> None:
     }
     place = target.with_name(f"{target.name}.reason.json")
     unfinished = place.with_name(f".{place.name}.part")
-    unfinished.write_text(json.dumps(body, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    unfinished.replace(place)
+    with _whole_or_not(unfinished):
+        unfinished.write_text(json.dumps(body, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        unfinished.replace(place)
 
 
 def _record_place(context: IngestContext, outcome: IntakeOutcome, target: Path) -> None:
     def work(tx: Transaction) -> None:
         recorded = tx.get(IntakeOutcome, outcome.outcome_id)
-        if recorded is not None and (recorded.status, recorded.code) == (outcome.status, outcome.code):
+        if recorded is not None and recorded.status == outcome.status:
             tx.put(replace(recorded, kept_at=printable_name(target)))
 
     in_transaction(context.records, work)

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from phonoloop.app import hearing, views
 from phonoloop.app.http.state import CurrentApp
-from phonoloop.app.intake import take_in
+from phonoloop.app.intake import take_in_upload
 from phonoloop.app.triggers import trained_hours
 from phonoloop.core.errors import InputError
 from phonoloop.data import transcripts
@@ -46,10 +46,11 @@ def _kept(app: CurrentApp, upload: UploadFile) -> Iterator[Path]:
     scratch.mkdir(exist_ok=True)
     ending = PurePath(upload.filename or "").suffix.lower()
     ending = ending if ending[1:].isalnum() and len(ending) <= 8 else ""
-    with tempfile.NamedTemporaryFile(dir=scratch, prefix="upload-", suffix=ending) as file:
-        _copy_limited(upload, file, int(app.settings.max_upload_mb * MEGABYTE))
-        file.flush()
-        yield Path(file.name)
+    with tempfile.TemporaryDirectory(dir=scratch, prefix="upload-") as folder:
+        path = Path(folder) / f"upload{ending}"
+        with path.open("wb") as file:
+            _copy_limited(upload, file, int(app.settings.max_upload_mb * MEGABYTE))
+        yield path
 
 
 def _copy_limited(upload: UploadFile, file: Any, limit_bytes: int) -> None:
@@ -75,7 +76,7 @@ def ingest(
     name = PurePath(file.filename or "upload").name
     hints = Hints(name=name, speaker=speaker, sidecar=parse_sidecar(metadata, "metadata"))
     with _kept(app, file) as path:
-        outcome = take_in(app, path, hints)
+        outcome = take_in_upload(app, path, hints)
     response.status_code = 422 if outcome.status == REFUSED else 201 if outcome.status == "ingested" else 200
     return views.plain(outcome)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Query
 from fastapi.responses import PlainTextResponse
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from phonoloop.app import training, views
 from phonoloop.app.http.state import CurrentApp
@@ -22,6 +22,8 @@ class TrainRequest(BaseModel):
 
     recipe: str | None = None
     seed: int | None = None
+    epochs: int | None = Field(None, ge=1)
+    initial: str = Field("", description="the model to start from: an id, or `champion`")
 
 
 @router.get("/status")
@@ -33,7 +35,7 @@ def status(app: CurrentApp) -> dict[str, Any]:
 def train_now(app: CurrentApp, request: TrainRequest | None = None) -> dict[str, Any]:
     """Queues a training; the answer is its job."""
     wish = request or TrainRequest()
-    return views.plain(training.submit_training(app, recipe=wish.recipe, seed=wish.seed, cause="http"))
+    return views.plain(training.submit_training(app, **wish.model_dump()))
 
 
 @router.get("/jobs")

@@ -18,14 +18,14 @@ class Context:
     """What a frame may see.
 
     Attributes:
-        attend: (B, 1, T, T) bool, True where a query (row) may see a key; None for everything.
+        attend: (B, 1, T, T), added to the scores of queries (rows) and keys: 0 or minus infinity.
         valid: (B, T, 1), 1 for frames of the utterance and 0 for padding; None without padding.
         rotation: (T, D/H) cosines and sines of the rotary position encoding, see `rotary`.
         chunk: frames in a chunk, 0 for the whole utterance.
         lengths: (B,) frames of each utterance.
     """
 
-    attend: Tensor | None
+    attend: Tensor
     valid: Tensor | None
     rotation: Tensor
     chunk: int
@@ -56,6 +56,21 @@ def rotate(x: Tensor, rotation: Tensor) -> Tensor:
     return torch.cat([first * cosine - second * sine, second * cosine + first * sine], dim=-1)
 
 
+class Dropout(nn.Module):
+    """Dropout from random bytes: on a CPU four times as fast as `nn.Dropout`, whose share it rounds to 1/256."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.dropped = round(share * 256)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or not self.dropped:
+            return x
+        words = torch.empty((x.numel() + 7) // 8, dtype=torch.int64, device=x.device).random_(-(2**63), None)
+        kept = words.view(torch.uint8)[: x.numel()].view(x.shape) >= self.dropped
+        return x * (kept.to(x.dtype) * (256 / (256 - self.dropped)))
+
+
 class Subsampling(nn.Module):
     """Log-mel frames (B, 4 T, mels) to (B, T, D): a strided and a depthwise-separable convolution.
 
@@ -70,7 +85,7 @@ class Subsampling(nn.Module):
         self.pointwise = nn.Conv2d(channels, channels, 1)
         bands = (n_mels + 3) // 4
         self.project = nn.Linear(channels * bands, d_model)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, features: Tensor) -> Tensor:
         frames, _ = self.step(features, self.empty(features))
@@ -100,10 +115,25 @@ class FeedForward(nn.Module):
         self.norm = nn.LayerNorm(d_model)
         self.up = nn.Linear(d_model, inner)
         self.down = nn.Linear(inner, d_model)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.dropout(self.down(F.silu(self.up(self.norm(x)))))
+
+
+def attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+    """Scaled dot-product attention of (B, H, T, W). In bf16 on a CPU plain products are three times as
+    fast as torch's fused kernel; everywhere else the fused one is taken."""
+    if mask is None or query.dtype != torch.bfloat16 or query.device.type != "cpu":
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+    batch, heads, frames, width = query.shape
+    scores = torch.baddbmm(
+        mask.expand(batch, heads, frames, frames).reshape(batch * heads, frames, frames),
+        query.flatten(0, 1),
+        key.flatten(0, 1).transpose(1, 2),
+        alpha=width**-0.5,
+    )
+    return torch.bmm(scores.softmax(-1), value.flatten(0, 1)).view(batch, heads, frames, width)
 
 
 class Attention(nn.Module):
@@ -115,7 +145,7 @@ class Attention(nn.Module):
         self.norm = nn.LayerNorm(d_model)
         self.qkv = nn.Linear(d_model, 3 * d_model)
         self.out = nn.Linear(d_model, d_model)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         query, key, value = self._project(x)
@@ -137,7 +167,7 @@ class Attention(nn.Module):
         return query, key, value
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
-        heard = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        heard = attention(query, key, value, mask)
         batch, heads, frames, width = heard.shape
         return self.dropout(self.out(heard.transpose(1, 2).reshape(batch, frames, heads * width)))
 
@@ -157,7 +187,7 @@ class ChunkConvolution(nn.Module):
         self.depthwise = nn.Conv2d(d_model, d_model, (1, kernel), groups=d_model)
         self.inner_norm = nn.LayerNorm(d_model)
         self.out = nn.Linear(d_model, d_model)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         x = self._gated(x)

@@ -140,8 +140,9 @@ class CtcModel(nn.Module):
             attend = attend & chunk_attention(frames, chunk, left, x.device)
             # a padded frame far from any other still needs something to see, or softmax gives NaN
             attend = attend | torch.eye(frames, dtype=torch.bool, device=x.device)
-        attend = attend.expand(-1, 1, frames, frames)
-        return Context(attend, inside[:, :, None], rotary(frames, self.head_width, x.device), chunk, lengths)
+        hidden = torch.zeros_like(attend, dtype=_score_dtype(x)).masked_fill(~attend, float("-inf"))
+        hidden = hidden.expand(-1, 1, frames, frames)
+        return Context(hidden, inside[:, :, None], rotary(frames, self.head_width, x.device), chunk, lengths)
 
     def empty_cache(self, features: Tensor) -> Cache:
         """Where a stream begins."""
@@ -158,6 +159,12 @@ class CtcModel(nn.Module):
     def trim(self, cache: Cache, left: int) -> Cache:
         """The cache without what no later chunk may see."""
         return *cache[:2], *self.encoder.trim(cache[2:], left)
+
+
+def _score_dtype(x: Tensor) -> torch.dtype:
+    """What attention scores will be computed in."""
+    kind = x.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
 
 
 def parameter_count(model: nn.Module) -> int:

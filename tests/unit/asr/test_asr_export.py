@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import subprocess
@@ -205,7 +206,7 @@ def test_windows_cover_everything_and_overlap():
     spans = list(windows(100 * 16_000))
     assert spans[0].start == 0
     assert spans[-1].end == 100 * 16_000
-    assert all(b.start < a.end for a, b in zip(spans, spans[1:], strict=False))
+    assert all(b.start < a.end for a, b in itertools.pairwise(spans))
     assert all(span.samples <= 24 * 16_000 for span in spans)
     assert len(list(windows(24 * 16_000))) == 1
 

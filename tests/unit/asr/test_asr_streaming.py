@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -40,7 +42,7 @@ def batch_under_mask(model: CtcModel, features: np.ndarray, recipe: AsrRecipe, c
 
 def streamed(stream: FeatureStream, features: np.ndarray, cuts: list[int]) -> np.ndarray:
     borders = sorted({min(cut, len(features)) for cut in cuts} | {0, len(features)})
-    pieces = [features[a:b] for a, b in zip(borders, borders[1:], strict=False)]
+    pieces = [features[a:b] for a, b in itertools.pairwise(borders)]
     return np.concatenate([*(stream.push(piece) for piece in pieces), stream.flush()])
 
 

@@ -66,8 +66,7 @@ def test_an_error_arrives_where_its_item_would_have(depth):
 
     got = []
     with pytest.raises(ValueError, match="three"):
-        for value in prefetch(range(9), make, depth=depth):
-            got.append(value)
+        got.extend(prefetch(range(9), make, depth=depth))
     assert got == [0, 1, 2]
 
 

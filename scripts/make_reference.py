@@ -24,8 +24,8 @@ def settings() -> Iterator[str]:
 
     yield "# Settings"
     yield ""
-    yield "Read from `phonoloop.toml` in the data folder (or the file that `PHONOLOOP_CONFIG` names), then from"
-    yield "the environment, then from flags; later sources win. In the file, the key is the name."
+    yield "Read from `phonoloop.toml` in the data folder (or the file that `PHONOLOOP_CONFIG` names), then"
+    yield "from the environment, then from flags; later sources win. In the file, the key is the name."
     yield ""
     yield "| name | environment | default | meaning |"
     yield "|---|---|---|---|"
@@ -40,7 +40,7 @@ def commands() -> Iterator[str]:
     yield "# Commands"
     yield ""
     yield "Every command takes `--data DIR` and `--json`. Exit codes: 0 done, 2 bad input, 3 not found,"
-    yield "4 conflict, 5 damaged, 6 out of disk, memory or time, 7 not available, 8 cancelled, 1 anything else."
+    yield "4 conflict, 5 damaged, 6 no disk, memory or time left, 7 not available, 8 cancelled, 1 any other."
     yield from _command(cli, "phonoloop")
 
 

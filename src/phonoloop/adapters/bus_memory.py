@@ -76,6 +76,16 @@ class MemoryEventBus:
             if self._settle(delivery) is not None:
                 self._add_letter(delivery, code, reason)
 
+    def end_leases(self) -> int:
+        with self._lock:
+            now, ended = self._clock(), 0
+            for flights in self._in_flight.values():
+                for offset, flight in flights.items():
+                    if flight.token and flight.due_at > now:
+                        flights[offset] = _InFlight(flight.attempt, now, "")
+                        ended += 1
+            return ended
+
     def dead(self, consumer: str | None = None) -> list[DeadLetter]:
         with self._lock:
             return [d for d in self._dead.values() if consumer in (None, d.consumer)]

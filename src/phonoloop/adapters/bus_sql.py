@@ -87,6 +87,12 @@ class SqlEventBus:
                 letter = self._letter(delivery, code, reason)
                 connection.execute(insert(self._letters), letter)
 
+    def end_leases(self) -> int:
+        table, now = self._deliveries, self._clock()
+        leased = update(table).where(table.c.token != "", table.c.due_at > now)
+        with self._database.write(_ISOLATION) as connection:
+            return connection.execute(leased.values(due_at=now, token="")).rowcount
+
     def dead(self, consumer: str | None = None) -> list[DeadLetter]:
         letters, log = self._letters, self._log
         query = select(letters, log.c.body).join(log, log.c.position == letters.c.position)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -12,6 +12,7 @@ from phonoloop.adapters.blobs_local import LocalBlobStore
 from phonoloop.adapters.bus_sql import SqlEventBus
 from phonoloop.adapters.records_sql import SqlRecords
 from phonoloop.app.champion import ChampionHolder
+from phonoloop.app.presence import Presence, presence
 from phonoloop.app.settings import Settings
 from phonoloop.audio.decode import DecodeLimits, Decoder
 from phonoloop.audio.vad import EnergyDetector, SileroDetector
@@ -36,6 +37,9 @@ class App:
     decoder: Decoder
     detector: SpeechDetector
     champion: ChampionHolder
+    presence: Presence
+    #: removes what killed writes of objects left; only while nobody writes any
+    sweep_blobs: Callable[[], int]
 
     @property
     def data_dir(self) -> Path:
@@ -83,7 +87,11 @@ def open_app(settings: Settings) -> Iterator[App]:
     Raises:
         ResourceError: the disk is full. UnavailableError: the records cannot be reached.
     """
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    with presence(settings.data_dir) as present:
+        yield from _open(settings, present)
+
+
+def _open(settings: Settings, present: Presence) -> Iterator[App]:
     records = SqlRecords(
         settings.records_url or f"sqlite:///{settings.data_dir.resolve() / 'records.sqlite'}"
     )
@@ -101,6 +109,8 @@ def open_app(settings: Settings) -> Iterator[App]:
                 decoder=decoder,
                 detector=_detector(settings.speech_detector),
                 champion=ChampionHolder(records, blobs, partial(_load, threads=settings.threads)),
+                presence=present,
+                sweep_blobs=partial(blobs.sweep, older_than_s=0.0),
             )
     finally:
         records.close()

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from phonoloop.app.bootstrap import App
+from phonoloop.app.leftovers import end_dead_leases, sweep
 from phonoloop.app.loop import consumers
 from phonoloop.app.triggers import fire_schedule
 from phonoloop.app.watch import watch_inbox
@@ -36,6 +37,7 @@ class Services:
     """
 
     def __init__(self, app: App) -> None:
+        self._app = app
         self._stop = threading.Event()
         self._consumers = ConsumerThreads(app.records, app.bus, consumers(app))
         self._threads = [
@@ -44,6 +46,8 @@ class Services:
         ]
 
     def __enter__(self) -> Services:
+        end_dead_leases(self._app)
+        sweep(self._app)
         self._consumers.start()
         for thread in self._threads:
             thread.start()

@@ -176,6 +176,11 @@ class EventBus(Protocol):
         """A dead letter at once: trying again cannot help."""
         ...
 
+    def end_leases(self) -> int:
+        """Ends every lease now and says how many: for a start at which whoever held them is known to be
+        gone. The attempts they were count."""
+        ...
+
     def dead(self, consumer: str | None = None) -> list[DeadLetter]: ...
 
     def replay(self, letter_id: str) -> None:

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 from phonoloop.core.errors import ManifestError
 
 MAX_BYTES = 4 * 1024 * 1024
-_SUFFIXES = (".txt", ".json")
+SUFFIXES = (".txt", ".json")
 _TEXTS = ("text", "speaker", "language", "dialect", "device", "environment", "licence", "consent")
 
 
@@ -56,7 +56,7 @@ class Sidecar:
 def find_sidecars(audio: Path) -> list[Path]:
     """The files beside an audio file that belong to it, in the order in which they are read."""
     stems = [audio.with_suffix(""), audio]
-    places = [stem.with_name(stem.name + suffix) for suffix in _SUFFIXES for stem in stems]
+    places = [stem.with_name(stem.name + suffix) for suffix in SUFFIXES for stem in stems]
     return [place for place in places if place.is_file() and not place.is_symlink()]
 
 

@@ -13,6 +13,7 @@ import click
 from phonoloop.app import views
 from phonoloop.app.cli.common import App, common_options, emit, progress
 from phonoloop.app.intake import audio_files, take_in
+from phonoloop.app.leftovers import end_dead_leases
 from phonoloop.app.loop import pump
 from phonoloop.data.ingest import REFUSED
 from phonoloop.data.model import IntakeOutcome
@@ -29,6 +30,7 @@ def ingest(app: App, as_json: bool, paths: tuple[Path, ...], speaker: str) -> No
     folder that is named gives the speaker. Exit code 2 if any file was refused.
     """
     files = list(audio_files(paths))
+    end_dead_leases(app)
     outcomes = []
     with progress("Ingesting", enabled=not as_json) as bar:
         for done, (path, hints) in enumerate(files):

@@ -176,6 +176,18 @@ class AgainContract:
         clock.now += timedelta(seconds=1)
         assert subjects(bus.receive("c", ["a"], limit=2)) == "ab"
 
+    def test_leases_of_somebody_who_is_gone_can_be_ended(self, make: Make, clock: ManualClock):
+        bus = make(clock=clock)
+        bus.publish([an_event("a"), an_event("b")])
+        (gone,) = bus.receive("c", ["a"], lease_s=3600)
+        (tried,) = bus.receive("c", ["a"])
+        bus.retry(tried, delay_s=60, code="x", reason="y")
+        assert bus.end_leases() == 1
+        assert bus.end_leases() == 0
+        bus.ack(gone)  # it was not gone after all: its answer is late
+        (again,) = bus.receive("c", ["a"], limit=2)  # what waits for its next attempt goes on waiting
+        assert (again.event.subject, again.attempt) == ("a", 2)
+
     @pytest.mark.parametrize("settle", ["ack", "retry", "bury"])
     @pytest.mark.parametrize("again", [True, False], ids=["leased to another", "not leased"])
     def test_a_late_answer_settles_nothing(self, make: Make, clock: ManualClock, settle: str, again: bool):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import json
+import logging
 import shutil
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -180,8 +182,7 @@ def _to_onnx(
     outputs: list[str],
     shapes: tuple,
 ) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's own deprecations are not ours to act on
+    with _quiet_exporter():
         torch.onnx.export(
             module.eval(),
             arguments,
@@ -194,6 +195,20 @@ def _to_onnx(
             external_data=False,
             verbose=False,
         )
+
+
+@contextlib.contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """The exporter's own deprecations, and that torchvision is absent, are not ours to act on."""
+    logger = logging.getLogger("torch.onnx")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(before)
 
 
 def _golden(model: CtcModel, recipe: AsrRecipe, folder: Path) -> float:

@@ -36,6 +36,7 @@ from phonoloop.audio.vad import EnergyDetector
 from phonoloop.data.ingest import Hints, IngestContext, ingest_file
 
 SECONDS = 10
+BAR = 2.0
 KINDS = {"16 kHz mono": (16_000, 1), "44.1 kHz stereo": (44_100, 2)}
 
 
@@ -83,26 +84,29 @@ def compare(kind: str, files: list[Path], decoder: Decoder, args: argparse.Names
         "bench": "ingest",
         "cpu_ratio_to_decoding": round(ratio, 3),
         "ratios": [round(a / b, 3) for a, b in zip(ingest_s, decode_s, strict=True)],
-        "bar": 2.0,
+        "bar": BAR,
         "decode_cpu_s": round(statistics.median(decode_s), 3),
         "ingest_cpu_s": round(statistics.median(ingest_s), 3),
         "ingest_wall_s": round(statistics.median(wall_s), 3),
         "repetitions": args.repetitions,
+        "load": [round(load, 1) for load in os.getloadavg()],
         "measured_on": f"{len(files)} MP3s of {SECONDS} s, {kind}, synthetic; SQLite and a folder on local "
         f"disk; {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
     }
 
 
 def cpu_s(work: Callable[[], None]) -> float:
-    before = used_s()
+    children = psutil.Process().children()
+    before = used_s(children)
     work()
-    return used_s() - before
+    return used_s(children) - before
 
 
-def used_s() -> float:
+def used_s(children: list[psutil.Process]) -> float:
     """CPU time so far of this process and of its children."""
-    child_times = (child.cpu_times() for child in psutil.Process().children())
-    return time.process_time() + sum(times.user + times.system for times in child_times)
+    own_s = time.process_time()
+    child_times = [child.cpu_times() for child in children]
+    return own_s + sum(times.user + times.system for times in child_times)
 
 
 def decode_all(files: list[Path], decoder: Decoder) -> None:

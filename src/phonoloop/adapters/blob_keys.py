@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from phonoloop.core.errors import InputError, NotFoundError
@@ -11,6 +12,8 @@ TEMPORARY_PREFIX = ".tmp-"
 
 _MAX_PART_BYTES = 255
 _MAX_KEY_BYTES = 1024
+_NOT_IN_KEYS = re.compile(r"[\x00-\x1f\x7f\\]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def _refuse(key: str, why: str) -> InputError:
@@ -39,9 +42,9 @@ def check_key(key: str) -> str:
         InputError: `blob.key`, where it is absolute, has an empty part, `.`, `..`, a backslash or a
             control character, is not UTF-8, or is too long for a file system.
     """
-    if any(ord(character) < 32 or ord(character) == 127 for character in key) or "\\" in key:
+    if _NOT_IN_KEYS.search(key):
         raise _refuse(key, "it holds a control character or a backslash")
-    if any(0xD800 <= ord(character) <= 0xDFFF for character in key):
+    if _SURROGATE.search(key):
         raise _refuse(key, "it is not UTF-8")
     if len(key.encode()) > _MAX_KEY_BYTES:
         raise _refuse(key, f"it has more than {_MAX_KEY_BYTES} bytes")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,8 @@ from phonoloop.core.ports import BlobInfo
 
 #: a left-over younger than this may belong to a write that is still going on
 SWEEP_AGE_S = 24 * 3600.0
+
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
 class LocalBlobStore:
@@ -41,7 +42,6 @@ class LocalBlobStore:
         if isinstance(source, Path) and not source.is_file():
             raise no_source(source)
         with _explained(key):
-            self._make_folder(path.parent)
             return BlobInfo(key, self._write(path, source))
 
     def get(self, key: str) -> bytes:
@@ -104,26 +104,40 @@ class LocalBlobStore:
         _flush_folder(folder.parent)
 
     def _write(self, path: Path, source: bytes | Path) -> int:
-        temporary = path.parent / f"{TEMPORARY_PREFIX}{uuid4().hex}"
+        folder = os.path.dirname(path)
+        temporary = f"{folder}/{TEMPORARY_PREFIX}{uuid4().hex}"
+        target = self._create(temporary)
         try:
-            size = _fill(temporary, source)
+            size = _fill(target, source)
             os.replace(temporary, path)
         except BaseException:
-            temporary.unlink(missing_ok=True)
+            Path(temporary).unlink(missing_ok=True)
             raise
-        _flush_folder(path.parent)
+        _flush_folder(folder)
         return size
 
+    def _create(self, path: str) -> int:
+        """A new file, open for writing; mostly its folder is there."""
+        try:
+            return os.open(path, _NEW_FILE, 0o666)
+        except FileNotFoundError:
+            self._make_folder(Path(path).parent)
+            return os.open(path, _NEW_FILE, 0o666)
 
-def _fill(path: Path, source: bytes | Path) -> int:
-    with path.open("xb", buffering=0) as target:
+
+def _fill(target: int, source: bytes | Path) -> int:
+    """Writes, flushes and closes it; says how many bytes it has."""
+    try:
         if isinstance(source, Path):
             with source.open("rb", buffering=0) as origin:
-                shutil.copyfileobj(origin, target, 1 << 20)
+                while part := origin.read(1 << 20):
+                    _write_all(target, part)
         else:
-            _write_all(target.fileno(), source)
-        os.fsync(target.fileno())
-        return target.tell()
+            _write_all(target, source)
+        os.fsync(target)
+        return os.lseek(target, 0, os.SEEK_CUR)
+    finally:
+        os.close(target)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
@@ -132,7 +146,7 @@ def _write_all(descriptor: int, data: bytes) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
-def _flush_folder(folder: Path) -> None:
+def _flush_folder(folder: str | Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import groupby
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, select
 from sqlalchemy.exc import DBAPIError
 
 from phonoloop.adapters import sql_mapping as mapping
@@ -15,6 +15,7 @@ from phonoloop.adapters.entities import key_of, values_of
 from phonoloop.adapters.sql_database import Database
 from phonoloop.adapters.sql_errors import translate, translated
 from phonoloop.adapters.sql_migrate import migrate
+from phonoloop.adapters.sql_prepared import Prepared, PreparedStatements, run_in_driver
 from phonoloop.adapters.sql_schema import schema
 from phonoloop.core.errors import ConflictError
 from phonoloop.core.events import Event
@@ -40,11 +41,12 @@ class SqlRecords:
     def __init__(self, source: str | Database) -> None:
         self.database = Database(source) if isinstance(source, str) else source
         migrate(self.database)
+        self._statements = PreparedStatements(self.database.engine.dialect)
 
     @contextmanager
     def transaction(self) -> Iterator[SqlTransaction]:
         with self.database.write() as connection:
-            work = SqlTransaction(connection)
+            work = SqlTransaction(connection, self._statements)
             yield work
             if work.lost is not None:  # somebody caught it and went on
                 raise work.lost
@@ -73,14 +75,16 @@ class SqlTransaction:
         lost: that error.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, statements: PreparedStatements) -> None:
         self._connection = connection
+        self._statements = statements
         self._dialect = connection.dialect.name
         self.lost: Exception | None = None
 
     def get(self, kind: type[E], key: str) -> E | None:
-        row = self._run(mapping.select_by_key(kind), {"key": key}).first()
-        return None if row is None else mapping.to_entity(kind, row)
+        statement = self._statements.by_key(kind)
+        rows = self._run_prepared(statement, statement.parameters({"key": key})).fetchall()
+        return mapping.to_entity(kind, statement.row(rows[0])) if rows else None
 
     def put(self, *entities: Any) -> None:
         batches = [(kind, list(group)) for kind, group in groupby(entities, type)]
@@ -88,8 +92,9 @@ class SqlTransaction:
             return
         with self._step(", ".join(str(key_of(entity)) for entity in entities[:3])):
             for kind, group in batches:
-                rows = [values_of(entity) for entity in group]
-                self._run(mapping.upsert(kind, self._dialect), rows)
+                statement = self._statements.upsert(kind)
+                rows = [statement.parameters(values_of(entity)) for entity in group]
+                self._run_prepared(statement, rows if len(rows) > 1 else rows[0])
 
     def add(self, entity: Any) -> bool:
         # triggers judge a row before its key is found to be taken: look first
@@ -120,13 +125,20 @@ class SqlTransaction:
             self._run(mapping.delete_by_key(kind), {"key": key})
 
     def emit(self, event: Event) -> None:
-        self._run(insert(schema().tables["outbox"]), {"body": event.to_json()})
+        statement = self._statements.to_outbox()
+        self._run_prepared(statement, statement.parameters({"body": event.to_json()}))
 
     def _run(self, statement: Any, parameters: Any = None) -> Any:
+        return self._watched(lambda: self._connection.execute(statement, parameters))
+
+    def _run_prepared(self, statement: Prepared, parameters: Any) -> Any:
+        return self._watched(lambda: run_in_driver(self._connection, statement.sql, parameters))
+
+    def _watched(self, work: Callable[[], Any]) -> Any:
         if self.lost is not None:
             raise self.lost
         try:
-            return self._connection.execute(statement, parameters)
+            return work()
         except DBAPIError as error:
             known = translate(error)
             if not isinstance(known, ConflictError):
@@ -138,11 +150,12 @@ class SqlTransaction:
         if self.lost is not None:
             raise self.lost
         with translated(subject):
-            savepoint = self._connection.begin_nested()
+            run_in_driver(self._connection, "SAVEPOINT step")
             try:
                 yield
             except BaseException:
                 if self.lost is None:  # else there is nothing left to go back to
-                    savepoint.rollback()
+                    run_in_driver(self._connection, "ROLLBACK TO SAVEPOINT step")
+                    run_in_driver(self._connection, "RELEASE SAVEPOINT step")
                 raise
-            savepoint.commit()
+            run_in_driver(self._connection, "RELEASE SAVEPOINT step")

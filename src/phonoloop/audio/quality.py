@@ -19,9 +19,12 @@ _FRAME_S = 0.02
 _SILENT_DBFS = -60.0
 _STEP_S = 0.1  # loudness blocks of 400 ms begin every 100 ms
 _STEPS_A_BLOCK = 4
-_CHUNK_STEPS = 100  # ten seconds: fits in a cache
+# two seconds: what is made of them stays in the cache, and below the size from which the allocator gives
+# memory back and takes it anew, each time, a page fault for every 4 KiB
+_CHUNK_STEPS = 20
+_CHUNK_FRAMES = 100
 _SPECTRUM_SAMPLES = 1024
-_SPECTRUM_FRAMES = 64
+_SPECTRUM_FRAMES = 48
 _BANDWIDTH_RANGE_DB = 60.0
 _BAND_HZ = 125.0
 
@@ -92,7 +95,7 @@ def _frame_powers(pcm: np.ndarray, rate_hz: int) -> np.ndarray:
     if length == 0:
         return np.zeros(0)
     whole = pcm[: pcm.size // length * length]
-    parts = [_powers(chunk.reshape(-1, length)) for chunk in _chunks(whole, length * 512)]
+    parts = [_powers(chunk.reshape(-1, length)) for chunk in _chunks(whole, length * _CHUNK_FRAMES)]
     return np.concatenate(parts)
 
 
@@ -139,9 +142,14 @@ def integrated_loudness(pcm: np.ndarray, rate_hz: int) -> float:
 
 def _k_weighted(pcm: np.ndarray, step: int, rate_hz: int) -> np.ndarray:
     """Mean K-weighted power of each `step` samples, float64 (steps,)."""
-    spectrum = np.fft.rfft(_to_float(pcm).reshape(-1, step))
-    power = np.square(spectrum.real) + np.square(spectrum.imag)
-    return (power @ _k_gains(step, rate_hz)).astype(np.float64)
+    squares = _squares(np.fft.rfft(_to_float(pcm).reshape(-1, step)))
+    return (squares @ _k_gains(step, rate_hz)).astype(np.float64)
+
+
+def _squares(spectrum: np.ndarray) -> np.ndarray:
+    """Squared real and imaginary parts in turns, float32 (frames, 2 * bins), in the spectrum's own memory."""
+    parts = spectrum.view(np.float32)
+    return np.square(parts, out=parts)
 
 
 def _gated(blocks: np.ndarray) -> float:
@@ -159,7 +167,8 @@ def _power_of_lufs(lufs: float) -> float:
 
 @functools.lru_cache(maxsize=8)
 def _k_gains(step: int, rate_hz: int) -> np.ndarray:
-    """What each bin of an unscaled rfft of `step` samples adds to the mean weighted power, float32."""
+    """What each bin of an unscaled rfft of `step` samples adds to the mean weighted power, float32, twice:
+    for the real and for the imaginary part."""
     sides = np.full(step // 2 + 1, 2.0)
     sides[0] = 1.0
     if step % 2 == 0:
@@ -168,7 +177,7 @@ def _k_gains(step: int, rate_hz: int) -> np.ndarray:
     response = np.ones(sides.size, complex)
     for numerator, denominator in k_filters(rate_hz):
         response *= np.polyval(numerator[::-1], z) / np.polyval(denominator[::-1], z)
-    return (np.abs(response) ** 2 * sides / step**2).astype(np.float32)
+    return np.repeat(np.abs(response) ** 2 * sides / step**2, 2).astype(np.float32)
 
 
 def k_filters(rate_hz: int) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
@@ -204,8 +213,7 @@ def _bandwidth_hz(pcm: np.ndarray, rate_hz: int, powers: np.ndarray) -> float:
     frames = _loudest_frames(pcm, powers)
     if frames.size == 0:
         return 0.0
-    spectrum = np.fft.rfft(frames * _window())
-    mean_power = np.mean(np.square(spectrum.real) + np.square(spectrum.imag), axis=0)
+    mean_power = sum(_summed_power(chunk) for chunk in np.array_split(frames, 2)) / len(frames)
     bins_a_band = max(1, round(_BAND_HZ * _SPECTRUM_SAMPLES / rate_hz))
     bands = mean_power[: mean_power.size // bins_a_band * bins_a_band].reshape(-1, bins_a_band).mean(axis=1)
     if not bands.max() > 0:
@@ -214,17 +222,22 @@ def _bandwidth_hz(pcm: np.ndarray, rate_hz: int, powers: np.ndarray) -> float:
     return min(top * bins_a_band * rate_hz / _SPECTRUM_SAMPLES, rate_hz / 2)
 
 
+def _summed_power(frames: np.ndarray) -> np.ndarray:
+    squares = _squares(np.fft.rfft(np.multiply(frames, _window(), dtype=np.float32)))
+    return squares.sum(axis=0).reshape(-1, 2).sum(axis=1)
+
+
 def _loudest_frames(pcm: np.ndarray, powers: np.ndarray) -> np.ndarray:
-    """float32 (up to 64, 1024) from all over the louder half of it; a short one is filled with zeros."""
+    """int16 (up to 48, 1024) from all over the louder half of it; a short one is filled with zeros."""
     if pcm.size < _SPECTRUM_SAMPLES:
-        padded = np.zeros((1, _SPECTRUM_SAMPLES), np.float32)
-        padded[0, : pcm.size] = _to_float(pcm)
+        padded = np.zeros((1, _SPECTRUM_SAMPLES), np.int16)
+        padded[0, : pcm.size] = pcm
         return padded
     frame_samples = pcm.size // powers.size
     loud = np.flatnonzero(powers >= np.median(powers))
     chosen = loud[np.linspace(0, loud.size - 1, min(_SPECTRUM_FRAMES, loud.size)).astype(int)]
     starts = np.minimum(chosen * frame_samples, pcm.size - _SPECTRUM_SAMPLES)
-    return _to_float(pcm[starts[:, None] + np.arange(_SPECTRUM_SAMPLES)])
+    return np.lib.stride_tricks.sliding_window_view(pcm, _SPECTRUM_SAMPLES)[starts]
 
 
 @functools.lru_cache(maxsize=1)

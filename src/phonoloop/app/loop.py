@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from phonoloop.app.bootstrap import App
 from phonoloop.app.hearing import load_teacher
@@ -46,6 +47,7 @@ def consumers(app: App) -> list[Consumer]:
             [events.RECORDING_INGESTED],
             lambda event: transcribe_recording(app.ingest, event.subject, ears.now()),
             lease_s=TRANSCRIBE_LEASE_S,
+            batch=4,
         ),
         _consumer(
             "asr-backlog",
@@ -67,15 +69,13 @@ def consumers(app: App) -> list[Consumer]:
     ]
 
 
-def _consumer(
-    name: str, types: Sequence[str], handle: Callable[[Event], object], *, lease_s: float = 60.0
-) -> Consumer:
+def _consumer(name: str, types: Sequence[str], handle: Callable[[Event], object], **how: Any) -> Consumer:
     """The stages are idempotent by their ids, so none of them needs to mark the event itself."""
 
     def one(event: Event, _once: Once) -> None:
         handle(event)
 
-    return Consumer(name=name, types=types, handle=one, processed=Processed, lease_s=lease_s)
+    return Consumer(name=name, types=types, handle=one, processed=Processed, **how)
 
 
 def _hear_what_waits(app: App, ears: Ears) -> None:

@@ -39,7 +39,15 @@ def launch(app: App, job: Job) -> Command:
         "--job-id",
         job.job_id,
     ]
-    return Command(argv=argv, log_path=app.job_log(job.job_id))
+    return Command(argv=argv, log_path=app.job_log(job.job_id), environment=_quiet_threads())
+
+
+def _quiet_threads() -> dict[str, str]:
+    """OpenMP's threads sleep while they wait: spinning, they starve each other wherever something else runs.
+
+    It has to be set before torch is imported; what somebody has set is left alone.
+    """
+    return {} if "OMP_WAIT_POLICY" in os.environ else {"OMP_WAIT_POLICY": "PASSIVE"}
 
 
 def close_run(tx: Transaction, job: Job) -> None:

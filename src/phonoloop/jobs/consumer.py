@@ -56,13 +56,15 @@ class Consumer:
         types: the events it wants.
         handle: raises to say that it could not.
         processed: the entity that marks an event as done, made with `key=` (`Processed`).
-        lease_s: longer than handling one event ever takes; else it is handled a second time beside it.
+        batch: how many events are taken at a time: fewer round trips, and a longer lease needed.
+        lease_s: longer than handling a batch ever takes; else it is handled a second time beside it.
     """
 
     name: str
     types: Sequence[str]
     handle: Callable[[Event, Once], None]
     processed: Callable[..., Any]
+    batch: int = 16
     lease_s: float = 60.0
     backoff: Backoff = field(default_factory=Backoff)
 
@@ -78,13 +80,15 @@ class Consumer:
         return f"{self.name}/{event.id}"
 
 
-def run_once(records: Records, bus: EventBus, consumer: Consumer, *, limit: int = 1) -> int:
-    """Handles what is due for a consumer, at most `limit` events; says how many were delivered.
+def run_once(records: Records, bus: EventBus, consumer: Consumer, *, limit: int | None = None) -> int:
+    """Handles what is due for a consumer, at most `limit` events (its batch if None); says how many
+    were delivered.
 
     Each is settled: acknowledged, delivered again later (an error that may pass), or a dead letter
     (an error that trying again cannot help). An error that nobody foresaw counts as one that may
     pass, has the code `internal`, and is logged with its traceback.
     """
+    limit = limit or consumer.batch
     deliveries = bus.receive(consumer.name, list(consumer.types), limit=limit, lease_s=consumer.lease_s)
     for delivery in deliveries:
         _deliver(records, bus, consumer, delivery)

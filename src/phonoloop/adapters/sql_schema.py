@@ -67,7 +67,13 @@ _TYPES = {
 #: what is asked for often: table → the columns of each index
 INDEXES = {
     "audio": [("speaker_id",), ("split",), ("original_sha256",), ("created_at",)],
-    "clips": [("audio_id",), ("speaker_id",), ("split", "status"), ("status", "reason"), ("created_at",)],
+    "clips": [
+        ("audio_id",),
+        ("speaker_id",),
+        ("split", "status", "provenance", "duration_s"),  # hours are summed from the index alone
+        ("status", "reason"),
+        ("created_at",),
+    ],
     "transcripts": [("provenance",), ("updated_at",)],
     "transcript_revisions": [("audio_id", "revision")],
     "intake_outcomes": [("status", "code"), ("created_at",), ("audio_id",)],

@@ -48,7 +48,7 @@ def report_lines(report: dict[str, Any], manifest: str) -> Iterator[str]:
     yield f"{report['model_version']} on {manifest}: {size}"
     for label, name in (("WER", "wer"), ("CER", "cer"), ("Syllable error", "syllable_error")):
         yield f"  {label:<15}{rate_words(report[name])}"
-    yield f"  Normaliser {report['normaliser_version']}; intervals: 95 %, bootstrap over speakers"
+    yield f"  Normaliser {report['normaliser_version']}; intervals: 95 %, over speakers"
     for name, parts in report["slices"].items():
         for value, part in parts.items():
             yield f"  WER where {name} is {value}: {rate_words(part['wer'])}, {part['speakers']} speakers"

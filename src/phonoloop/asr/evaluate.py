@@ -1,8 +1,8 @@
 """How well any transcriber hears: per utterance, in all, by slice, with intervals.
 
-Intervals come from a bootstrap over speakers (Liu et al., "Statistical testing on ASR performance
-via blockwise bootstrap", arXiv 1912.09508): utterances of one speaker are not independent, so whole
-speakers are drawn.
+Intervals are Student's t over speakers (`phonoloop.registry.statistics.rate_interval`): utterances of
+one speaker are not independent, and drawing speakers at random gives intervals that are too narrow where
+there are few.
 """
 
 from __future__ import annotations
@@ -12,16 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from phonoloop.asr.audio_files import read_samples
 from phonoloop.core.errors import AudioError, ManifestError, NotFoundError
 from phonoloop.core.speech import Transcriber
 from phonoloop.data.manifest import ManifestRow, resolve_audio
+from phonoloop.registry.statistics import rate_interval
 from phonoloop.text.error_rates import Counts, Scores, score
 from phonoloop.text.normalise import NORMALISER_VERSION
 
-_DRAWS = 2000
 #: upper borders of the bands that SNR is sliced into
 _SNR_BORDERS_DB = (5, 10, 15, 20, 30)
 #: an extra with more values than this is no slice but a name
@@ -48,10 +46,10 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Errors over reference tokens, with the interval that holds 95 % of speaker-block resamples.
+    """Errors over reference tokens, with their 95 % interval for speakers like these.
 
     Attributes:
-        low, high: None with fewer than two speakers: there is nothing to resample.
+        low, high: None with fewer than two speakers: one says nothing about others.
     """
 
     errors: int
@@ -97,8 +95,6 @@ def evaluate(
     rows: Sequence[ManifestRow],
     audio_roots: Sequence[Path],
     *,
-    draws: int = _DRAWS,
-    seed: int = 0,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evaluation:
     """Hears every row and compares.
@@ -120,7 +116,7 @@ def evaluate(
             hint="Check the paths of the audio",
         )
     on_progress(len(rows), len(rows))
-    return summarise(heard, failed=failed, model_version=transcriber.model_version, draws=draws, seed=seed)
+    return summarise(heard, failed=failed, model_version=transcriber.model_version)
 
 
 def summarise(
@@ -128,30 +124,24 @@ def summarise(
     *,
     model_version: str,
     failed: Sequence[tuple[str, str, str]] = (),
-    draws: int = _DRAWS,
-    seed: int = 0,
 ) -> Evaluation:
     """Rates of what was heard already."""
-
-    def over(part: Sequence[Heard], of: Callable[[Scores], Counts]) -> Rate:
-        return rate(part, of, draws=draws, seed=seed)
-
     return Evaluation(
         model_version=model_version,
         normaliser_version=NORMALISER_VERSION,
         utterances=tuple(heard),
         hours=sum(one.duration_s for one in heard) / 3600,
         speakers=_speakers(heard),
-        wer=over(heard, lambda scores: scores.words),
-        cer=over(heard, lambda scores: scores.characters),
-        syllable_error=over(heard, lambda scores: scores.syllables),
+        wer=rate(heard, lambda scores: scores.words),
+        cer=rate(heard, lambda scores: scores.characters),
+        syllable_error=rate(heard, lambda scores: scores.syllables),
         slices={
             name: {
                 value: Slice(
                     len(part),
                     _speakers(part),
-                    over(part, lambda scores: scores.words),
-                    over(part, lambda scores: scores.characters),
+                    rate(part, lambda scores: scores.words),
+                    rate(part, lambda scores: scores.characters),
                 )
                 for value, part in parts.items()
             }
@@ -217,31 +207,20 @@ def _speakers(heard: Iterable[Heard]) -> int:
     return len({one.speaker for one in heard})
 
 
-def rate(
-    heard: Sequence[Heard], of: Callable[[Scores], Counts], *, draws: int = _DRAWS, seed: int = 0
-) -> Rate:
+def rate(heard: Sequence[Heard], of: Callable[[Scores], Counts]) -> Rate:
     """One kind of errors, with its interval."""
     total = sum((of(one.scores) for one in heard), Counts())
-    low, high = _interval(_by_speaker(heard, of), draws=draws, seed=seed)
+    blocks = _by_speaker(heard, of).values()
+    interval = rate_interval([block.errors for block in blocks], [block.reference for block in blocks])
+    low, high = interval or (None, None)
     return Rate(total.errors, total.reference, total.rate, low, high)
 
 
-def _by_speaker(heard: Sequence[Heard], of: Callable[[Scores], Counts]) -> np.ndarray:
-    """(speakers, 2): errors and reference tokens."""
+def _by_speaker(heard: Sequence[Heard], of: Callable[[Scores], Counts]) -> dict[str, Counts]:
     blocks: dict[str, Counts] = {}
     for one in heard:
         blocks[one.speaker] = blocks.get(one.speaker, Counts()) + of(one.scores)
-    return np.array([(block.errors, block.reference) for block in blocks.values()], dtype=np.float64)
-
-
-def _interval(blocks: np.ndarray, *, draws: int, seed: int) -> tuple[float | None, float | None]:
-    if len(blocks) < 2 or draws < 1:
-        return None, None
-    rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(len(blocks), np.full(len(blocks), 1 / len(blocks)), size=draws) @ blocks
-    rates = drawn[:, 0] / np.maximum(drawn[:, 1], 1)
-    low, high = np.quantile(rates, [0.025, 0.975])
-    return float(low), float(high)
+    return blocks
 
 
 def to_report(evaluation: Evaluation) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from phonoloop.asr.evaluate import Heard, evaluate, slices_of, summarise, to_rep
 from phonoloop.core.errors import ManifestError
 from phonoloop.core.speech import Transcription
 from phonoloop.data.manifest import ManifestRow
+from phonoloop.registry.statistics import rate_interval
 from phonoloop.text.error_rates import score
 
 
@@ -61,22 +62,18 @@ def test_rates_are_over_all_reference_words():
     assert (evaluation.wer.errors, evaluation.wer.reference, evaluation.wer.rate) == (1, 4, 0.25)
 
 
-def test_the_interval_draws_whole_speakers():
+def test_the_interval_is_over_speakers_however_many_clips_each_has():
     good = [heard("good", f"một {i}", f"một {i}") for i in range(50)]
     bad = [heard("bad", f"hai {i}", "") for i in range(50)]
     rate = summarise(good + bad, model_version="m").wer
-    assert (rate.low, rate.high) == (0.0, 1.0)
     assert rate.rate == pytest.approx(0.5)
+    assert (rate.low, rate.high) == rate_interval([0, 100], [100, 100])
+    assert rate.high > 1  # two speakers so different allow anything
 
 
 def test_one_speaker_gives_no_interval():
     rate = summarise([heard("s1", "một", "một")], model_version="m").wer
     assert (rate.low, rate.high) == (None, None)
-
-
-def test_the_same_seed_gives_the_same_interval():
-    parts = [heard(f"s{i}", "một hai ba", "một hai ba"[: 3 * i]) for i in range(4)]
-    assert summarise(parts, model_version="m").wer == summarise(parts, model_version="m").wer
 
 
 def test_slices_are_rated_on_their_own():

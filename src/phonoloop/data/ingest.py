@@ -23,10 +23,17 @@ from phonoloop.core.ids import clip_id, content_id
 from phonoloop.core.ports import Transaction
 from phonoloop.core.speech import Span, SpeechDetector
 from phonoloop.core.units import CANONICAL_RATE_HZ, ms_to_samples, samples_to_seconds, seconds_to_samples
-from phonoloop.data.model import Clip, IntakeOutcome, Recording, Split
+from phonoloop.data.model import AuditEntry, Clip, IntakeOutcome, Recording, Split
 from phonoloop.data.revisions import sidecar_transcript, take_sidecar_text
 from phonoloop.data.sidecar import Sidecar, TimedText, read_sidecars
-from phonoloop.data.split import SpeakerClaim, SplitRule, enrol, speaker_id_of
+from phonoloop.data.split import (
+    SpeakerClaim,
+    SplitRule,
+    enrol,
+    forgotten_error,
+    forgotten_key,
+    speaker_id_of,
+)
 from phonoloop.data.stores import Stores, in_transaction
 
 INGESTED, DUPLICATE, REFUSED, SKIPPED = "ingested", "duplicate", "refused", "skipped"
@@ -192,7 +199,20 @@ def _take_in(context: IngestContext, source: _Source, hints: Hints) -> IntakeOut
             raise _no_speech(source)
         _store(context, recording, source, decoded.pcm)
     new = _New(source, recording, clips, claim, sidecar)
-    return in_transaction(context.records, lambda tx: _record(tx, new, context.rules))
+    try:
+        return in_transaction(context.records, lambda tx: _record(tx, new, context.rules))
+    except InputError as error:
+        _take_back(context, recording, forgotten=error.code == "speaker.forgotten")
+        raise
+
+
+def _take_back(context: IngestContext, recording: Recording, *, forgotten: bool) -> None:
+    """Audio that was stored and may not be recorded. Killed before, the file is offered and refused again."""
+    with context.records.transaction() as tx:
+        known = tx.get(Recording, recording.audio_id)
+    if known is None or forgotten:  # one that is still there is about to be deleted
+        context.blobs.delete(recording.path)
+        context.blobs.delete(recording.original_key)
 
 
 def _check_unchanged(source: _Source) -> None:
@@ -363,6 +383,8 @@ class _New:
 
 
 def _record(tx: Transaction, new: _New, rules: IngestRules) -> IntakeOutcome:
+    if tx.get(AuditEntry, forgotten_key(new.recording.audio_id)) is not None:
+        raise forgotten_error(new.source.name, "the speaker in this recording")
     known = tx.get(Recording, new.recording.audio_id)
     if known is not None:
         return _record_duplicate(tx, new, known)

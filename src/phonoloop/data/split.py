@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from phonoloop.core.errors import ConfigError, InputError, SplitConflictError
+from phonoloop.core.ids import content_id
 from phonoloop.core.ports import Transaction
 from phonoloop.data.model import Recording, Speaker, Split
 
@@ -72,9 +73,35 @@ def speaker_id_of(name: str) -> str:
     return speaker_id
 
 
+def is_forgotten(speaker: Speaker) -> bool:
+    """Whether only the name is left, so that nobody takes it for somebody new."""
+    return bool(speaker.attributes.get("forgotten", False))
+
+
+def forgotten_key(audio_id: str) -> str:
+    """Of the `AuditEntry` which says that this audio was forgotten."""
+    return content_id(["recording.forgotten", audio_id])
+
+
+def forgotten_error(subject: str, what: str) -> InputError:
+    """`speaker.forgotten`."""
+    return InputError(
+        f"{what} was forgotten, and is not taken in again",
+        code="speaker.forgotten",
+        subject=subject,
+        hint="Delete your copy of the file; where it is somebody else, give them another name",
+    )
+
+
 def enrol(tx: Transaction, claim: SpeakerClaim, rule: SplitRule) -> Speaker:
-    """The speaker as recorded; a new one is put in the split of the rule. A later rule moves nobody."""
+    """The speaker as recorded; a new one is put in the split of the rule. A later rule moves nobody.
+
+    Raises:
+        InputError: `speaker.forgotten`.
+    """
     known = tx.get(Speaker, claim.speaker_id)
+    if known is not None and is_forgotten(known):
+        raise forgotten_error(known.speaker_id, "this speaker")
     if known is not None:
         return known
     speaker = Speaker(
@@ -92,11 +119,13 @@ def pin_speaker(tx: Transaction, name: str, split: Split) -> Speaker:
     """Puts a speaker in a split by hand.
 
     Raises:
-        InputError: `speaker.name`.
+        InputError: `speaker.name`, `speaker.forgotten`.
         SplitConflictError: `split.speaker_has_audio` where the speaker is heard in another split already.
     """
     speaker_id = speaker_id_of(name)
     known = tx.get(Speaker, speaker_id)
+    if known is not None and is_forgotten(known):
+        raise forgotten_error(speaker_id, "this speaker")
     if known is not None and known.split != split and tx.find(Recording, speaker_id=speaker_id, limit=1):
         raise SplitConflictError(
             f"this speaker has recordings in {known.split} and cannot move to {split}",

@@ -33,6 +33,8 @@ def _lines(view: dict[str, Any]) -> Iterator[str]:
     if view["dead_letters"]:
         yield f"Dead        {view['dead_letters']} letters: see `phonoloop events dead`"
     yield f"Champion    {_champion(view['champion'])}"
+    for mark, why in ((view["champion"] or {}).get("marks") or {}).items():
+        yield f"            marked {mark}: {why['reason']}, heard as {why['heard']}; train anew without it"
 
 
 def _champion(model: dict[str, Any] | None) -> str:

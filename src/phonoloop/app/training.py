@@ -231,8 +231,16 @@ def _finish(app: App, run: TrainingRun, model: Model) -> None:
         tx.put(replace(run, state="succeeded", ended_at=utc_now()))
         text = card.model_card(tx, app.blobs, model.model_id)
     app.blobs.put(model.artefacts + "card.md", text.encode())
-    for leftover in ("checkpoints", "artefacts"):
-        shutil.rmtree(app.run_dir(run.run_id) / leftover, ignore_errors=True)
+    _drop_leftovers(app.run_dir(run.run_id))
+
+
+def _drop_leftovers(folder: Path) -> None:
+    """Also what attempts that were killed had not finished writing, which has a hidden name."""
+    for leftover in [folder / "checkpoints", folder / "artefacts", *folder.glob(".*")]:
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
 
 
 def cancel_job(app: App, job_id: str) -> Job:

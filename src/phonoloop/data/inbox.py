@@ -125,7 +125,7 @@ def scan_inbox(context: IngestContext, folders: InboxFolders, state: InboxState)
             counts = counts.plus("later", item)
         else:
             found.append(item)
-    others = _rejoined(context, folders, state, _others(found))
+    others = _rejoined(context, folders, state, _others(folders, found))
     _record_skipped(context, state, others)
     counts = replace(counts, skipped=len(others))
     counts = _take_all(context, folders, state, [item for item in found if item.is_audio], counts)
@@ -181,10 +181,20 @@ def _folder_error(error: OSError) -> PhonoloopError:
     )
 
 
-def _others(found: Sequence[_Found]) -> list[_Found]:
-    """What is neither audio nor lies beside it."""
+def _others(folders: InboxFolders, found: Sequence[_Found]) -> list[_Found]:
+    """What is neither audio nor lies beside it. What came just now may still get its audio."""
     beside = {sidecar for item in found if item.is_audio for sidecar in find_sidecars(item.path)}
-    return [item for item in found if not item.is_audio and item.path not in beside]
+    others = [item for item in found if not item.is_audio and item.path not in beside]
+    return [item for item in others if not (_is_text(item) and _came_just_now(folders, item))]
+
+
+def _is_text(item: _Found) -> bool:
+    return stat.S_ISREG(item.info.st_mode) and item.path.suffix in SIDECAR_SUFFIXES
+
+
+def _came_just_now(folders: InboxFolders, item: _Found) -> bool:
+    """By its time of arrival: moving a file keeps the time of its last change."""
+    return 0 <= time.time() - item.info.st_ctime < folders.settle_s
 
 
 def _record_skipped(context: IngestContext, state: InboxState, others: Sequence[_Found]) -> None:
@@ -334,7 +344,7 @@ def _refused_audio_of(
     context: IngestContext, folders: InboxFolders, sidecar: _Found
 ) -> tuple[Path, Path] | None:
     """Where the audio lay beside which this was when it was refused, and where it lies now."""
-    if sidecar.path.suffix not in SIDECAR_SUFFIXES or not stat.S_ISREG(sidecar.info.st_mode):
+    if not _is_text(sidecar):
         return None
     stem = sidecar.path.with_suffix("")
     endings = [*AUDIO_SUFFIXES, *(suffix.upper() for suffix in AUDIO_SUFFIXES)]

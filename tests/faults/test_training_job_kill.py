@@ -1,4 +1,5 @@
-"""A training job, its runner and its trainer killed together at random moments: it ends as if undisturbed."""
+"""A training job, its runner and trainer killed together and its newest checkpoint damaged each time: it ends
+as if undisturbed."""
 
 from __future__ import annotations
 
@@ -81,6 +82,7 @@ def run_killed(data: Path, strikes: list[tuple[str, float]]) -> tuple[dict[str, 
             wait_for(lambda seen=seen, stage=stage: in_stage(job_of(app, job_id), seen, stage))
             time.sleep(delay_s)
             kill_group(process)
+            damage_newest_checkpoint(data)
             struck.append("ended" if job_of(app, job_id).state.ended else job_of(app, job_id).stage)
         process = start(data)
         try:
@@ -88,6 +90,14 @@ def run_killed(data: Path, strikes: list[tuple[str, float]]) -> tuple[dict[str, 
         finally:
             kill_group(process)
         return ended(app, job_id), struck
+
+
+def damage_newest_checkpoint(data: Path) -> None:
+    """As a disk does; the one before is taken, or training begins anew."""
+    found = sorted((data / "runs").glob("*/checkpoints/[!.]*"), key=lambda path: path.stat().st_mtime_ns)
+    if found:
+        whole = found[-1].read_bytes()
+        found[-1].write_bytes(whole[: len(whole) // 2] + b"damaged" + whole[len(whole) // 2 + 7 :])
 
 
 def in_stage(job: Job, seen: int, stage: str) -> bool:

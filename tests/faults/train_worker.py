@@ -50,6 +50,10 @@ def prepare(data_dir: Path) -> Path:
     return data_dir
 
 
+def files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
 def submit(app: App) -> str:
     return submit_training(app, recipe="debug", seed=SEED, epochs=EPOCHS).job_id
 

@@ -37,7 +37,8 @@ class Up:
             return json.load(answer)
 
     def messages(self) -> list[str]:
-        return [json.loads(line)["message"] for line in self.log.read_text().splitlines()]
+        whole_lines = self.log.read_text().rpartition("\n")[0].splitlines()
+        return [json.loads(line)["message"] for line in whole_lines]
 
     def stop(self) -> int:
         self._process.send_signal(signal.SIGTERM)

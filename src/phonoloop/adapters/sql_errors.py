@@ -58,11 +58,13 @@ def _refusal(message: str, subject: str) -> PhonoloopError | None:
     return None
 
 
-def _of_sqlite(message: str) -> PhonoloopError | None:
+def _of_sqlite(error: BaseException) -> PhonoloopError | None:
+    message = str(error)
+    # the second: the index of the write-ahead log cannot grow, which SQLite calls a "disk I/O error"
+    if getattr(error, "sqlite_errorname", "") in ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE"):
+        return _disk_full()
     if "locked" in message or "busy" in message:
         return lost_race()
-    if "disk is full" in message:
-        return _disk_full()
     if "malformed" in message or "not a database" in message:
         return _corrupt(message)
     if "unable to open" in message or "readonly" in message or "disk I/O" in message:
@@ -95,7 +97,7 @@ def translate(error: DBAPIError, subject: str = "") -> PhonoloopError | None:
     if refusal := _refusal(message, subject):
         return refusal
     if type(error.orig).__module__.startswith("sqlite3"):
-        return _of_sqlite(message)
+        return _of_sqlite(error.orig)
     return _of_postgresql(error)
 
 

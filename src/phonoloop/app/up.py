@@ -13,6 +13,7 @@ from phonoloop.app.loop import consumers
 from phonoloop.app.triggers import fire_schedule
 from phonoloop.app.watch import watch_inbox
 from phonoloop.app.work import run_jobs
+from phonoloop.core.errors import PhonoloopError
 from phonoloop.jobs.consumer import ConsumerThreads
 
 log = logging.getLogger(__name__)
@@ -75,6 +76,8 @@ def _repeat(stop: threading.Event, every_s: float, step: Callable[[], object]) -
     while not stop.is_set():
         try:
             step()
+        except PhonoloopError as error:
+            log.warning("%s: trying again later: [%s] %s", threading.current_thread().name, error.code, error)
         except Exception:
             log.exception("%s went wrong, going on", threading.current_thread().name)
         stop.wait(every_s)

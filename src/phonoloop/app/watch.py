@@ -9,6 +9,7 @@ from pathlib import Path
 
 from phonoloop.app.bootstrap import App
 from phonoloop.app.intake import scan
+from phonoloop.core.errors import PhonoloopError
 from phonoloop.data.inbox import InboxState, ScanCounts
 
 log = logging.getLogger(__name__)
@@ -21,6 +22,9 @@ def watch_inbox(app: App, stop: threading.Event, wake: Callable[[], None]) -> No
     for _ in _looks(app.inbox, app.settings.scan_interval_s, app.settings.settle_s, stop):
         try:
             counts = scan(app, state)
+        except PhonoloopError as error:
+            log.warning("inbox: left for later: [%s] %s", error.code, error)
+            continue
         except Exception:
             log.exception("the scan of %s went wrong, going on", app.inbox)
             continue

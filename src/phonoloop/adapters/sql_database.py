@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError
 
 from phonoloop.adapters import refusals
 from phonoloop.adapters.sql_errors import lost_race, translated
+from phonoloop.adapters.sql_prepared import run_in_driver
 from phonoloop.core.errors import ConfigError, UnavailableError
 
 BUSY_TIMEOUT_S = 30.0
@@ -70,8 +71,11 @@ class Database:
 
     @contextmanager
     def _begun(self, options: dict[str, Any]) -> Iterator[Connection]:
-        with self.engine.connect().execution_options(**options) as connection, connection.begin():
-            yield connection
+        with self.engine.connect() as connection:
+            if options:
+                connection.execution_options(**options)
+            with connection.begin():
+                yield connection
 
     @contextmanager
     def _alone_in_thread(self) -> Iterator[None]:
@@ -143,7 +147,7 @@ def _sqlite_engine(url: URL, busy_timeout_s: float) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN IMMEDIATE"))
+        run_in_driver(connection, connection.get_execution_options().get("sqlite_begin", "BEGIN IMMEDIATE"))
 
     return engine
 

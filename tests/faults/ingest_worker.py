@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import shutil
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +119,3 @@ def drop(batch: Path, inbox: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, inbox.parent / "arriving")
         (inbox.parent / "arriving").rename(target)
-
-
-def stop_event() -> threading.Event:
-    return processes().Event()

@@ -13,6 +13,7 @@ from typing import Any
 
 import ingest_worker
 import pytest
+from up_process import wait_for
 
 from phonoloop.app.bootstrap import open_app
 from phonoloop.core.ports import Transaction
@@ -27,6 +28,14 @@ PENDING = {
 }
 
 
+DONE = (
+    "select count(*) from intake_outcomes",
+    "select count(*) from event_log",
+    "select coalesce(sum(position), 0) from event_cursors",
+    "select count(*) from clips where status = 'accepted'",
+)
+
+
 class Site:
     """A data folder, and the process that serves it."""
 
@@ -37,11 +46,19 @@ class Site:
         self.stop: Any = None
 
     def start(self) -> None:
-        self.stop = ingest_worker.stop_event()
-        self.process = ingest_worker.processes().Process(
-            target=ingest_worker.serve, args=(self.data, self.stop), daemon=False
-        )
+        processes = ingest_worker.processes()
+        self.stop = processes.Event()
+        self.process = processes.Process(target=ingest_worker.serve, args=(self.data, self.stop))
         self.process.start()
+
+    def live(self, chance: random.Random, longest_s: float) -> None:
+        """For a random while from its first step, or, one in five, from its start."""
+        before = self.done()
+        self.start()
+        if chance.random() > 0.2:
+            wait_for(lambda: self.done() > before)
+        time.sleep(chance.uniform(0.0, longest_s))
+        self.kill()
 
     def kill(self) -> None:
         self.process.kill()
@@ -60,6 +77,10 @@ class Site:
         found = {"inbox": self.audio_waiting(), "manifest": self._not_in_manifests()}
         found |= {name: self._count(query) for name, query in PENDING.items()}
         return {name: count for name, count in found.items() if count}
+
+    def done(self) -> int:
+        """How much was done; grows with every step."""
+        return sum(self._count(query) for query in DONE)
 
     def _not_in_manifests(self) -> int:
         lines = sum(
@@ -88,11 +109,8 @@ class Site:
             self.kill()
 
     def _wait_until_through(self) -> None:
-        deadline_s = time.monotonic() + 60
-        while self.pending():
-            assert time.monotonic() < deadline_s, self.pending()
-            assert self.process.is_alive()
-            time.sleep(0.05)
+        wait_for(lambda: not self.pending() or not self.process.is_alive())
+        assert self.process.is_alive(), self.pending()
 
 
 def outcome_of(site: Site) -> dict[str, Any]:
@@ -143,15 +161,16 @@ def undisturbed(folder: Path, batches: list[Path]) -> dict[str, Any]:
 def killed(
     folder: Path, batches: list[Path], longest_s: float, seed: int
 ) -> tuple[Site, list[dict[str, int]]]:
-    """A batch comes, a process starts and is killed at a random moment; then the next."""
+    """A batch comes, a process starts and is killed at a random moment; then the next. What was left to do at
+    each kill of a process that had done something."""
     chance, site, strikes = random.Random(seed), Site(folder / "killed"), []
     (site.data / "work" / "upload-of-somebody").mkdir(parents=True)
     for batch in batches:
         ingest_worker.drop(batch, site.data / "inbox")
-        site.start()
-        time.sleep(chance.uniform(0.05, longest_s))
-        site.kill()
-        strikes.append(site.pending())
+        before = site.done()
+        site.live(chance, longest_s)
+        if site.done() > before:
+            strikes.append(site.pending())
     site.go_through()
     return site, strikes
 
@@ -166,8 +185,8 @@ def check(tmp_path: Path, *, kills: int, each: int, longest_s: float, seed: int)
     check_expected(expected, kills * each)
     check_nothing_left(site.data)
     struck = sum(bool(strike) for strike in strikes)
-    assert struck >= 0.9 * kills, strikes
-    return Counter(where for strike in strikes for where in strike)
+    assert struck >= 0.6 * kills, strikes
+    return Counter(where for strike in strikes for where in strike) + Counter(kills=kills, struck=struck)
 
 
 def check_expected(expected: dict[str, Any], recordings: int) -> None:
@@ -193,13 +212,13 @@ def check_nothing_left(data: Path) -> None:
 
 
 def test_killed_twelve_times_it_ends_as_if_nothing_had_been(tmp_path):
-    where = check(tmp_path, kills=12, each=5, longest_s=1.4, seed=20261120)
+    where = check(tmp_path, kills=12, each=5, longest_s=0.6, seed=20261120)
     assert where["inbox"]
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_killed_a_hundred_times(tmp_path):
-    where = check(tmp_path, kills=100, each=3, longest_s=1.4, seed=1)
+    where = check(tmp_path, kills=100, each=3, longest_s=0.6, seed=1)
     print(dict(where))
-    assert where.keys() >= {"inbox", "manifest", "delivery"}
+    assert where.keys() >= {"inbox", "delivery"}

@@ -49,6 +49,7 @@ def ended(app: App, job_id: str) -> dict[str, Any]:
     left = [
         p.name for p in app.run_dir(run.run_id).iterdir() if p.name.startswith((".", "checkpoints", "artef"))
     ]
+    app.records.drain_outbox(app.bus)
     events = Counter(entry.event.type for entry in app.bus.tail(limit=10_000))
     return {
         "weights": sha256(weights).hexdigest(),

@@ -94,9 +94,9 @@ def run_killed(data: Path, strikes: list[tuple[str, float]]) -> tuple[dict[str, 
 
 
 def damage_newest_checkpoint(data: Path) -> None:
-    """As a disk does; the one before is taken, or training begins anew."""
+    """As a disk does. The one before is taken; where there is none, a person is asked."""
     found = sorted((data / "runs").glob("*/checkpoints/[!.]*"), key=lambda path: path.stat().st_mtime_ns)
-    if found:
+    if len(found) > 1:
         whole = found[-1].read_bytes()
         found[-1].write_bytes(whole[: len(whole) // 2] + b"damaged" + whole[len(whole) // 2 + 7 :])
 

@@ -125,7 +125,7 @@ def scan_inbox(context: IngestContext, folders: InboxFolders, state: InboxState)
             counts = counts.plus("later", item)
         else:
             found.append(item)
-    others = _rejoined(context, folders, state, _others(folders, found))
+    others = _settled(folders, _rejoined(context, folders, state, _others(found)))
     _record_skipped(context, state, others)
     counts = replace(counts, skipped=len(others))
     counts = _take_all(context, folders, state, [item for item in found if item.is_audio], counts)
@@ -181,10 +181,14 @@ def _folder_error(error: OSError) -> PhonoloopError:
     )
 
 
-def _others(folders: InboxFolders, found: Sequence[_Found]) -> list[_Found]:
-    """What is neither audio nor lies beside it. What came just now may still get its audio."""
+def _others(found: Sequence[_Found]) -> list[_Found]:
+    """What is neither audio nor lies beside it."""
     beside = {sidecar for item in found if item.is_audio for sidecar in find_sidecars(item.path)}
-    others = [item for item in found if not item.is_audio and item.path not in beside]
+    return [item for item in found if not item.is_audio and item.path not in beside]
+
+
+def _settled(folders: InboxFolders, others: Sequence[_Found]) -> list[_Found]:
+    """Without texts that came just now, and may still get their audio."""
     return [item for item in others if not (_is_text(item) and _came_just_now(folders, item))]
 
 

@@ -28,11 +28,19 @@ class MemoryEventBus:
 
     Args:
         max_attempts: after so many an event is a dead letter.
+        max_unanswered: the same where the last one had no answer; `max_attempts` if None.
         clock: what time it is; tests pass their own.
     """
 
-    def __init__(self, *, max_attempts: int = 5, clock: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self,
+        *,
+        max_attempts: int = 5,
+        max_unanswered: int | None = None,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
         self._max_attempts = max_attempts
+        self._max_unanswered = max_unanswered or max_attempts
         self._clock = clock
         self._lock = threading.RLock()
         self._log: list[Event] = []
@@ -143,7 +151,7 @@ class MemoryEventBus:
     def _bury_abandoned(self, consumer: str) -> None:
         now = self._clock()
         for offset, flight in list(self._flights(consumer).items()):
-            if flight.attempt >= self._max_attempts and flight.due_at <= now:
+            if flight.attempt >= self._max_unanswered and flight.due_at <= now:
                 del self._flights(consumer)[offset]
                 delivery = Delivery(self._log[offset - 1], consumer, flight.attempt, "")
                 self._add_letter(delivery, ABANDONED, ABANDONED_REASON)

@@ -29,16 +29,24 @@ class SqlEventBus:
     """The bus on the database of these records.
 
     Args:
-        max_attempts: after so many an event is a dead letter, also where nobody answered.
+        max_attempts: after so many an event is a dead letter.
+        max_unanswered: the same where the last one had no answer, because its consumer was killed;
+            `max_attempts` if None.
         clock: what time it is. Machines that share a database need clocks that agree to within a
             fraction of the shortest lease.
     """
 
     def __init__(
-        self, records: SqlRecords, *, max_attempts: int = 5, clock: Callable[[], datetime] = utc_now
+        self,
+        records: SqlRecords,
+        *,
+        max_attempts: int = 5,
+        max_unanswered: int | None = None,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._database = records.database
         self._max_attempts = max_attempts
+        self._max_unanswered = max_unanswered or max_attempts
         self._clock = clock
         tables = schema().tables
         self._log = tables["event_log"]
@@ -217,7 +225,7 @@ class SqlEventBus:
         table = self._deliveries
         lost = (
             table.c.consumer == consumer,
-            table.c.attempt >= self._max_attempts,
+            table.c.attempt >= self._max_unanswered,
             table.c.due_at <= self._clock(),
         )
         rows = connection.execute(select(table).where(*lost)).all()

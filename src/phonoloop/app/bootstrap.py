@@ -24,6 +24,8 @@ from phonoloop.data.ingest import IngestContext, IngestRules
 from phonoloop.data.snapshot import Frozen, freeze
 
 MEGABYTE = 1024 * 1024
+#: power cuts are not the event's fault; one that kills its consumer each time is given up all the same
+MAX_UNANSWERED = 20
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def _open(settings: Settings, present: Presence) -> Iterator[App]:
             yield App(
                 settings=settings,
                 records=records,
-                bus=SqlEventBus(records),
+                bus=SqlEventBus(records, max_unanswered=MAX_UNANSWERED),
                 blobs=blobs,
                 decoder=decoder,
                 detector=_detector(settings.speech_detector),

@@ -235,6 +235,15 @@ class AgainContract:
             ("poison", "event.abandoned", 2)
         ]
 
+    def test_attempts_without_an_answer_can_have_a_limit_of_their_own(self, make: Make, clock: ManualClock):
+        bus = make(clock=clock, max_attempts=2, max_unanswered=3)
+        bus.publish([an_event()])
+        for attempt in (1, 2, 3):
+            assert [d.attempt for d in bus.receive("c", ["a"], lease_s=1)] == [attempt]
+            clock.now += timedelta(seconds=1)
+        assert bus.receive("c", ["a"]) == []
+        assert [letter.attempts for letter in bus.dead()] == [3]
+
     def test_buried_is_dead_at_once_for_this_consumer(self, make: Make):
         bus = make()
         bus.publish([an_event()])

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from phonoloop.asr.config import ModelRecipe
-from phonoloop.asr.layers import Block, Context, Subsampling, chunk_attention, rotary
+from phonoloop.asr.layers import Block, Context, Subsampling, chunk_attention, keep_variance, rotary
 
 #: feature frames in a frame of the encoder
 SUBSAMPLING = 4
@@ -110,6 +110,7 @@ class CtcModel(nn.Module):
         self.subsampling = Subsampling(n_mels, recipe.conv_channels, recipe.d_model, recipe.dropout)
         self.encoder = LstmEncoder(recipe) if recipe.encoder == "lstm" else AttentionEncoder(recipe)
         self.head = nn.Linear(recipe.d_model, vocab_size)
+        keep_variance(self)
         self.to(memory_format=torch.channels_last)
 
     def forward(

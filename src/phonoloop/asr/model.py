@@ -36,7 +36,7 @@ class AttentionEncoder(nn.Module):
             )
             for _ in range(recipe.layers)
         )
-        self.norm = nn.Identity() if kernel else nn.LayerNorm(recipe.d_model)
+        self.norm = nn.LayerNorm(recipe.d_model)
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         for block in self.blocks:
@@ -51,8 +51,11 @@ class AttentionEncoder(nn.Module):
 
     def step(self, x: Tensor, cache: Cache) -> tuple[Tensor, Cache]:
         kept = []
+        past, width = cache[0].shape[3:]
+        rotation = rotary(past + x.shape[1], width, x.device)
+        rotations = rotation, rotation[past:]
         for block, keys, values, conv in zip(self.blocks, *cache, strict=True):
-            x, one = block.step(x, (keys, values, conv))
+            x, one = block.step(x, (keys, values, conv), rotations)
             kept.append(one)
         return self.norm(x), tuple(torch.stack(parts) for parts in zip(*kept, strict=True))
 

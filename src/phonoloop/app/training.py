@@ -6,6 +6,7 @@ is found by its job, the training by its checkpoints, the model by its run.
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -20,7 +21,7 @@ from phonoloop.app.judging import judge_model
 from phonoloop.app.views import find_model
 from phonoloop.core import events, ids
 from phonoloop.core.clock import utc_now
-from phonoloop.core.errors import InputError
+from phonoloop.core.errors import InputError, PhonoloopError
 from phonoloop.core.events import Event
 from phonoloop.data import snapshot as snapshots
 from phonoloop.data.manifest import ManifestRow
@@ -29,6 +30,8 @@ from phonoloop.jobs import queue
 from phonoloop.jobs.model import Job
 from phonoloop.registry import card, promote
 from phonoloop.registry.model import EpochMetric, Model, TrainingRun
+
+log = logging.getLogger(__name__)
 
 KIND = "train.asr"
 SLOT = "trainer"
@@ -143,6 +146,7 @@ def _train_and_export(app: App, run: TrainingRun, report: Report, should_stop: S
     rows = snapshot_rows(app, run.snapshot_id)
     _require_speech(rows[Split.TRAIN], run)
     folder = app.run_dir(run.run_id)
+    initial = _initial_dir(app, run)
     train(
         recipe_from_dict(run.recipe),
         train_rows=rows[Split.TRAIN],
@@ -151,12 +155,13 @@ def _train_and_export(app: App, run: TrainingRun, report: Report, should_stop: S
         out_dir=folder,
         on_progress=lambda progress: _on_progress(app, run, progress, report),
         should_stop=should_stop,
-        initial_dir=_initial_dir(app, run),
+        initial_dir=initial,
     )
     report("export", 0.95, {}, None)
     artefacts = folder / "artefacts"
     shutil.rmtree(artefacts, ignore_errors=True)
-    export(folder, artefacts, model_version=model_id_of(run))
+    template = initial or _champion_dir(app, run.kind)
+    export(folder, artefacts, model_version=model_id_of(run), template_dir=template)
     return artefacts
 
 
@@ -197,6 +202,19 @@ def _initial_dir(app: App, run: TrainingRun) -> Path | None:
         return None
     with app.records.transaction() as tx:
         return artefact_dir(app.blobs, find_model(tx, run.initial_model_id))
+
+
+def _champion_dir(app: App, kind: str) -> Path | None:
+    """The champion's files, which save tracing a network of the same shape again."""
+    with app.records.transaction() as tx:
+        champion = promote.champion_of(tx, kind)
+    if champion is None:
+        return None
+    try:
+        return artefact_dir(app.blobs, champion)
+    except PhonoloopError as error:  # a champion that cannot be had must not cost a finished training
+        log.warning("%s gives no template for the export: %s", champion.model_id, error)
+        return None
 
 
 def _publish(app: App, run: TrainingRun, folder: Path) -> Model:

@@ -116,7 +116,8 @@ def run_model(
 
 
 def largest_difference(one: np.ndarray, other: np.ndarray) -> float:
-    """Between log-probabilities of the same shape; infinite where the shapes differ."""
+    """Between log-probabilities of the same shape; infinite where the shapes differ or one is no number."""
     if one.shape != other.shape:
         return float("inf")
-    return float(np.abs(one - other).max(initial=0.0))
+    difference = float(np.abs(one - other).max(initial=0.0))
+    return difference if np.isfinite(difference) else float("inf")

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.metadata
 import json
 import logging
 import shutil
 import tempfile
-import warnings
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
+from phonoloop.asr import graph
 from phonoloop.asr.artefact import (
     GOLDEN,
     METADATA,
@@ -32,12 +29,12 @@ from phonoloop.asr.artefact import (
 from phonoloop.asr.config import AsrRecipe, load_recipe
 from phonoloop.asr.model import SUBSAMPLING, CtcModel, parameter_count
 from phonoloop.asr.streaming import OnnxStream, TorchStream
-from phonoloop.core.errors import IntegrityError
+from phonoloop.core.errors import IntegrityError, NotFoundError
 from phonoloop.text.normalise import NORMALISER_VERSION
 from phonoloop.text.tokens import Tokenizer, load_tokenizer
 from phonoloop.training import checkpoint
 
-_OPSET = 20
+_logger = logging.getLogger(__name__)
 #: feature frames of the golden utterances: shorter than a chunk, odd, long
 _GOLDEN_FRAMES = (24, 131, 400)
 FORMAT = 1
@@ -45,11 +42,17 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was written, and how far ONNX was from torch at worst."""
+    """What was written.
+
+    Attributes:
+        worst_difference: between log-probabilities of ONNX and of torch.
+        graph_reused: an earlier model's graphs were filled, nothing was traced.
+    """
 
     folder: Path
     files: dict[str, str]
     worst_difference: float
+    graph_reused: bool = False
 
 
 def load_model(out_dir: Path) -> tuple[AsrRecipe, Tokenizer, CtcModel]:
@@ -65,13 +68,18 @@ def load_model(out_dir: Path) -> tuple[AsrRecipe, Tokenizer, CtcModel]:
     return recipe, tokenizer, model.eval()
 
 
-def export(out_dir: Path, artefact_dir: Path, *, model_version: str = "") -> Exported:
+def export(
+    out_dir: Path, artefact_dir: Path, *, model_version: str = "", template_dir: Path | None = None
+) -> Exported:
     """Writes model.onnx, model_stream.onnx (where the model can stream), tokenizer.json, recipe.yaml,
     model.pt, golden.npz and metadata.json into `artefact_dir`, which appears whole or not at all.
 
     Args:
         out_dir: the folder of a finished training.
         model_version: what the model calls itself, `asr-{run_id}`; the folder's name where not given.
+        template_dir: an earlier model's artefacts. Where its network has the same shape, its graphs are
+            filled with the new weights, which takes no tracing. Where they are damaged, the log says so
+            and the network is traced.
 
     Raises:
         IntegrityError: `export.differs`, where ONNX and torch disagree by more than 1e-4.
@@ -80,11 +88,10 @@ def export(out_dir: Path, artefact_dir: Path, *, model_version: str = "") -> Exp
     artefact_dir.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(dir=artefact_dir.parent, prefix=f".{artefact_dir.name}."))
     try:
-        worst = _write_all(staging, out_dir, recipe=recipe, model=model)
-        version = model_version or f"asr-{artefact_dir.name}"
+        checked = _write_model(staging, out_dir, recipe=recipe, model=model, template_dir=template_dir)
         files = file_hashes(staging)
-        metadata = _metadata(recipe, tokenizer, model, files=files, version=version)
-        metadata["worst_difference"] = worst
+        version = model_version or f"asr-{artefact_dir.name}"
+        metadata = _metadata(recipe, tokenizer, model, files=files, version=version) | checked
         checkpoint.write_whole(
             staging / METADATA, json.dumps(metadata, ensure_ascii=False, indent=1).encode()
         )
@@ -93,17 +100,20 @@ def export(out_dir: Path, artefact_dir: Path, *, model_version: str = "") -> Exp
         staging.rename(artefact_dir)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    return Exported(artefact_dir, files, worst)
+    return Exported(artefact_dir, files, checked["worst_difference"], checked["graph_reused"])
 
 
-def _write_all(folder: Path, out_dir: Path, *, recipe: AsrRecipe, model: CtcModel) -> float:
+def _write_model(
+    folder: Path, out_dir: Path, *, recipe: AsrRecipe, model: CtcModel, template_dir: Path | None
+) -> dict[str, Any]:
     for name in ("recipe.yaml", "tokenizer.json", "model.pt"):
         shutil.copyfile(out_dir / name, folder / name)
-    _export_whole(model, recipe, folder / MODEL)
-    worst = _golden(model, recipe, folder)
-    if not recipe.model.bidirectional:
-        _export_stream(model, recipe, folder / STREAM_MODEL)
-        worst = max(worst, _check_stream(model, recipe, folder / STREAM_MODEL))
+    graphs, reused = _graphs_for(model, recipe, template_dir)
+    worst = _write_graphs(folder, graphs, recipe=recipe, model=model)
+    if reused and worst > TOLERANCE:
+        _logger.warning("%s: its graphs do not hear what torch hears (off by %.2g)", template_dir, worst)
+        graphs, reused = graph.trace(model, recipe), False
+        worst = _write_graphs(folder, graphs, recipe=recipe, model=model)
     if worst > TOLERANCE:
         raise IntegrityError(
             f"ONNX and torch differ by {worst:.2g}, more than {TOLERANCE:g}",
@@ -111,104 +121,31 @@ def _write_all(folder: Path, out_dir: Path, *, recipe: AsrRecipe, model: CtcMode
             subject=str(out_dir),
             hint="Report this with the recipe",
         )
-    return worst
+    return {"worst_difference": worst, "graph_key": graphs.key, "graph_reused": reused}
 
 
-class _Whole(nn.Module):
-    """Whole utterances: (features, lengths) to (log_probs, out_lengths)."""
-
-    def __init__(self, model: CtcModel) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        return self.model(features, lengths)
-
-
-class _Step(nn.Module):
-    """One chunk: (features, cache…) to (log_probs, cache…)."""
-
-    def __init__(self, model: CtcModel) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, features: Tensor, *cache: Tensor) -> tuple[Tensor, ...]:
-        log_probs, kept = self.model.step(features, cache)
-        return log_probs, *kept
+def _graphs_for(model: CtcModel, recipe: AsrRecipe, template_dir: Path | None) -> tuple[graph.Graphs, bool]:
+    """The network's graphs with the model's weights, and whether they are an earlier model's."""
+    if template_dir is not None:
+        try:
+            known = graph.read_graphs(template_dir, graph.graph_key(recipe, model.head.out_features))
+            if known is not None and (known.stream is None) == recipe.model.bidirectional:
+                return graph.fill(known, model), True
+        except (IntegrityError, NotFoundError) as error:
+            _logger.warning(
+                "%s: its graphs are not taken, the network is traced anew (%s)", error, error.code
+            )
+    return graph.trace(model, recipe), False
 
 
-def _export_whole(model: CtcModel, recipe: AsrRecipe, path: Path) -> None:
-    features = torch.zeros(2, 160, recipe.front_end.n_mels)
-    batch, frames = torch.export.Dim("batch"), torch.export.Dim("quarter", min=2)
-    shapes = ({0: batch, 1: SUBSAMPLING * frames}, {0: batch})
-    _to_onnx(
-        _Whole(model),
-        (features, torch.tensor([160, 120])),
-        path=path,
-        inputs=["features", "lengths"],
-        outputs=["log_probs", "out_lengths"],
-        shapes=shapes,
-    )
-
-
-def _export_stream(model: CtcModel, recipe: AsrRecipe, path: Path) -> None:
-    features = torch.zeros(1, 32, recipe.front_end.n_mels)
-    _, cache = model.step(features, model.empty_cache(features))
-    frames = torch.export.Dim("quarter", min=1, max=1024)
-    past = torch.export.Dim("past", min=0, max=16384)
-    attention = recipe.model.encoder != "lstm"
-    shapes = ({1: SUBSAMPLING * frames}, ({}, {}, *_cache_shapes(cache[2:], past if attention else None)))
-    names = [f"cache_{i}" for i in range(len(cache))]
-    _to_onnx(
-        _Step(model),
-        (features, *cache),
-        path=path,
-        inputs=["features", *names],
-        outputs=["log_probs", *(f"new_{name}" for name in names)],
-        shapes=shapes,
-    )
-
-
-def _cache_shapes(cache: Sequence[Tensor], past: Any) -> list[dict[int, Any]]:
-    return [{3: past} if past is not None and tensor.ndim == 5 else {} for tensor in cache]
-
-
-def _to_onnx(
-    module: nn.Module,
-    arguments: tuple[Tensor, ...],
-    *,
-    path: Path,
-    inputs: list[str],
-    outputs: list[str],
-    shapes: tuple,
-) -> None:
-    with _quiet_exporter():
-        torch.onnx.export(
-            module.eval(),
-            arguments,
-            str(path),
-            input_names=inputs,
-            output_names=outputs,
-            dynamic_shapes=shapes,
-            opset_version=_OPSET,
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-        )
-
-
-@contextlib.contextmanager
-def _quiet_exporter() -> Iterator[None]:
-    """The exporter's own deprecations, and that torchvision is absent, are not ours to act on."""
-    logger = logging.getLogger("torch.onnx")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(before)
+def _write_graphs(folder: Path, graphs: graph.Graphs, *, recipe: AsrRecipe, model: CtcModel) -> float:
+    """Writes the graphs; gives the largest difference between what they and torch hear."""
+    (folder / MODEL).write_bytes(graphs.whole.SerializeToString())
+    worst = _golden(model, recipe, folder)
+    if graphs.stream is None:
+        return worst
+    (folder / STREAM_MODEL).write_bytes(graphs.stream.SerializeToString())
+    return max(worst, _check_stream(model, recipe, folder / STREAM_MODEL))
 
 
 def _golden(model: CtcModel, recipe: AsrRecipe, folder: Path) -> float:

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import torch
 
-from phonoloop.asr import artefact
+from phonoloop.asr import artefact, graph
 from phonoloop.asr.artefact import GOLDEN, MODEL, STREAM_MODEL, run_model, session_for
-from phonoloop.asr.export import export, load_model
+from phonoloop.asr.export import Exported, export, load_model
 from phonoloop.asr.infer import Recogniser, windows
 from phonoloop.asr.streaming import OnnxStream, TorchStream, left_frames
 from phonoloop.asr.train import train
@@ -24,18 +24,22 @@ from phonoloop.core.speech import Transcriber
 from phonoloop.testing.tones import speak, tiny_recipe
 
 
+def train_once(corpus, out, **changes):
+    recipe = tiny_recipe(epochs=1, **changes)
+    return train(
+        recipe, train_rows=corpus.train, val_rows=corpus.val, audio_roots=[corpus.folder], out_dir=out
+    ).out_dir
+
+
 @pytest.fixture(scope="module")
 def trained(corpus, tmp_path_factory):
-    out = tmp_path_factory.mktemp("run")
-    recipe = tiny_recipe(epochs=1)
-    train(
-        recipe,
-        train_rows=corpus.train,
-        val_rows=corpus.val,
-        audio_roots=[corpus.folder],
-        out_dir=out,
-    )
-    return out
+    return train_once(corpus, tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture(scope="module")
+def trained_later(corpus, tmp_path_factory):
+    """Another model of the same shape."""
+    return train_once(corpus, tmp_path_factory.mktemp("later"), seed=9)
 
 
 @pytest.fixture(scope="module")
@@ -214,3 +218,105 @@ def test_windows_cover_everything_and_overlap():
 def test_metadata_can_be_replaced_by_copy(exported):
     recogniser = Recogniser.load(exported)
     assert replace(recogniser, model_version="x").model_version == "x"
+
+
+# ---------------------------------------------------------------- graphs of an earlier model
+
+
+@pytest.fixture
+def traced(exported, monkeypatch):
+    """Counts tracings, and makes them quick: the graphs are those of `exported`."""
+    metadata = json.loads((exported / "metadata.json").read_text())
+    graphs, calls = graph.read_graphs(exported, metadata["graph_key"]), []
+
+    def trace(model, recipe):
+        calls.append(recipe)
+        return graph.fill(graphs, model)
+
+    monkeypatch.setattr(graph, "trace", trace)
+    return calls
+
+
+def hears(folder, features: np.ndarray) -> np.ndarray:
+    return run_model(session_for(folder / MODEL, threads=1), features)
+
+
+def test_the_same_shape_takes_the_earlier_graphs(trained, trained_later, exported, traced, tmp_path):
+    later = export(trained_later, tmp_path / "later", template_dir=exported)
+    back = export(trained, tmp_path / "back", template_dir=later.folder)
+    assert (later.graph_reused, back.graph_reused, traced) == (True, True, [])
+    features = noise(2, 200)
+    np.testing.assert_allclose(hears(back.folder, features), hears(exported, features), atol=1e-6)
+    assert not np.allclose(hears(later.folder, features), hears(exported, features), atol=1e-2)
+    for name in (MODEL, STREAM_MODEL):  # bit by bit what tracing this model gave
+        assert (back.folder / name).read_bytes() == (exported / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"encoder": "transformer"},
+        {"encoder": "lstm", "layers": 2},
+        {"encoder": "lstm", "bidirectional": True},
+    ],
+    ids=["transformer", "lstm", "bidirectional"],
+)
+def test_another_shape_is_traced_and_hears_what_torch_hears(corpus, exported, tmp_path, model):
+    run = train_once(corpus, tmp_path / "run", model=model)
+    one = export(run, tmp_path / "one", template_dir=exported)
+    assert not one.graph_reused
+    assert one.worst_difference <= artefact.TOLERANCE
+    assert (STREAM_MODEL in one.files) == ("bidirectional" not in model)
+    features, lengths = noise(2, 60), np.array([60, 37])
+    _, _, network = load_model(run)
+    with torch.no_grad():
+        expected, _ = network(torch.from_numpy(features), torch.from_numpy(lengths))
+    heard = run_model(session_for(one.folder / MODEL, threads=1), features, lengths)
+    np.testing.assert_allclose(heard[0], expected[0], atol=1e-4)
+    np.testing.assert_allclose(heard[1, :9], expected[1, :9], atol=1e-4)
+    assert export(run, tmp_path / "two", template_dir=one.folder).graph_reused
+
+
+def test_other_sizes_and_other_letters_are_another_graph():
+    recipe = tiny_recipe()
+    keys = {
+        graph.graph_key(recipe, 7),
+        graph.graph_key(recipe, 8),
+        graph.graph_key(tiny_recipe(model={"layers": 2}), 7),
+        graph.graph_key(tiny_recipe(front_end={"n_mels": 40}), 7),
+    }
+    assert len(keys) == 4
+    assert graph.graph_key(tiny_recipe(seed=8, epochs=9), 7) in keys
+
+
+def assert_traced_and_said(one: Exported, traced: list, caplog) -> None:
+    assert not one.graph_reused
+    assert len(traced) == 1
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+def test_damaged_graphs_are_said_and_not_taken(trained_later, copy, traced, caplog, tmp_path):
+    (copy / MODEL).write_bytes((copy / MODEL).read_bytes()[:-100])
+    one = export(trained_later, tmp_path / "one", template_dir=copy)
+    assert_traced_and_said(one, traced, caplog)
+    assert "model.damaged" in caplog.text
+
+
+def test_graphs_that_hear_something_else_are_said_and_not_taken(
+    trained_later, copy, traced, caplog, tmp_path
+):
+    """Everything about them fits but what they compute."""
+    onnx = pytest.importorskip("onnx")
+    wrong = onnx.load(copy / MODEL)
+    silu = next(node for node in wrong.graph.node if node.op_type == "Sigmoid")
+    silu.op_type = "Tanh"
+    onnx.save(wrong, copy / MODEL)
+    rewrite(copy, files=artefact.file_hashes(copy))
+    one = export(trained_later, tmp_path / "one", template_dir=copy)
+    assert_traced_and_said(one, traced, caplog)
+    assert one.worst_difference <= artefact.TOLERANCE
+
+
+def test_no_earlier_model_is_no_hindrance(trained_later, traced, caplog, tmp_path):
+    one = export(trained_later, tmp_path / "one", template_dir=tmp_path / "nowhere")
+    assert_traced_and_said(one, traced, caplog)

@@ -106,16 +106,6 @@ class Subsampling(nn.Module):
         bands = (n_mels + 3) // 4
         self.project = nn.Linear(channels * bands, d_model)
         self.dropout = Dropout(dropout)
-        self._start_loud()
-
-    def _start_loud(self) -> None:
-        """Torch's own start shrinks the signal by ten at each layer until the biases drown it: He et al.,
-        arXiv 1502.01852, keeps its size. It takes many steps fewer."""
-        for layer in (self.first, self.depthwise, self.pointwise):
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            nn.init.zeros_(layer.bias)
-        nn.init.xavier_uniform_(self.project.weight)
-        nn.init.zeros_(self.project.bias)
 
     def forward(self, features: Tensor) -> Tensor:
         frames, _ = self.step(features, self.empty(features))

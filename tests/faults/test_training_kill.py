@@ -17,7 +17,7 @@ from phonoloop.testing.tones import make_corpus
 from phonoloop.training.checkpoint import load_weights
 from phonoloop.training.metrics import read_metrics
 
-KILLS = int(os.environ.get("PHONOLOOP_KILLS", "4"))
+KILLS = [4, pytest.param(100, marks=[pytest.mark.long, pytest.mark.timeout(3600)])]
 
 CHILD = """
 import sys
@@ -77,10 +77,11 @@ def kill_at(corpus: Path, out: Path, delay_s: float) -> bool:
             return True
 
 
-def test_killed_at_random_moments_it_ends_at_the_same_weights(undisturbed, tmp_path):
+@pytest.mark.parametrize("kills", KILLS)
+def test_killed_at_random_moments_it_ends_at_the_same_weights(undisturbed, tmp_path, kills):
     corpus, whole, duration_s = undisturbed
     chance = random.Random(20261120)
-    struck = sum(kill_at(corpus, tmp_path, chance.uniform(0.02, 0.8) * duration_s) for _ in range(KILLS))
+    struck = sum(kill_at(corpus, tmp_path, chance.uniform(0.02, 0.8) * duration_s) for _ in range(kills))
     assert struck >= 1
     finish(corpus, tmp_path)
     expected, weights = load_weights(whole / "model.pt"), load_weights(tmp_path / "model.pt")

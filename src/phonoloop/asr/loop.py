@@ -17,11 +17,12 @@ from phonoloop.asr.data import AudioCache, Batch, TrainingEars, Utterance, make_
 from phonoloop.asr.steps import Learner, Sums, learning_rate, take_step
 from phonoloop.asr.validate import Validation, validate
 from phonoloop.core.errors import CancelledError, PhonoloopError
+from phonoloop.jobs.progress import Eta
 from phonoloop.text.tokens import Tokenizer
 from phonoloop.training import batching, checkpoint, distributed
 from phonoloop.training.metrics import MetricSink
 from phonoloop.training.prefetch import prefetch
-from phonoloop.training.progress import Eta, OnProgress, Progress
+from phonoloop.training.progress import OnProgress, Progress
 
 #: at most this often a step is reported
 _REPORT_EVERY_S = 0.5
@@ -118,7 +119,7 @@ class Stage:
             return
         self._last = now
         epoch = min(run.epoch + 1, self.epochs)
-        eta_s = self._eta.seconds(fraction)
+        eta_s = self._eta.at(fraction)
         self.on_progress(
             Progress(
                 name, epoch=epoch, epochs=self.epochs, step=run.step, fraction=fraction, eta_s=eta_s, **more

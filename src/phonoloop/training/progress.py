@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -36,17 +35,3 @@ OnProgress = Callable[[Progress], None]
 
 def ignore_progress(progress: Progress) -> None:
     """For callers that do not want to hear of it."""
-
-
-@dataclass
-class Eta:
-    """Estimates the time to go from the fraction done since this process began."""
-
-    first_fraction: float
-    started: float = field(default_factory=time.monotonic)
-
-    def seconds(self, fraction: float) -> float | None:
-        done = fraction - self.first_fraction
-        if done <= 1e-6:
-            return None
-        return (time.monotonic() - self.started) * (1.0 - fraction) / done

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from phonoloop.training import seeds
 from phonoloop.training.metrics import MetricSink, read_metrics
 from phonoloop.training.prefetch import prefetch
-from phonoloop.training.progress import Eta
 from phonoloop.training.schedule import one_cycle
 
 CYCLE = {"peak": 1e-3, "warmup": 0.25, "start_div": 25.0, "end_div": 1e4}
@@ -91,9 +90,3 @@ def test_metrics_are_a_line_an_epoch_and_not_doubled_after_a_resume(tmp_path):
         {"epoch": 3, "loss": 9.0, "odd": None},
     ]
     assert json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[0])["epoch"] == 1
-
-
-def test_time_to_go_is_unknown_at_first_and_then_in_proportion():
-    eta = Eta(0.5, started=Eta(0.0).started - 10.0)
-    assert eta.seconds(0.5) is None
-    assert eta.seconds(0.75) == pytest.approx(10.0, abs=0.5)

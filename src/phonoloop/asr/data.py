@@ -16,6 +16,7 @@ from phonoloop.asr.ctc import frames_needed
 from phonoloop.asr.model import SUBSAMPLING
 from phonoloop.audio.augment import FeatureAugment, FeatureAugmentConfig, WaveAugment
 from phonoloop.audio.features import FrontEnd
+from phonoloop.audio.wav import to_float, to_int16
 from phonoloop.core.errors import AudioError, ManifestError, NotFoundError
 from phonoloop.data.manifest import ManifestRow, resolve_audio
 from phonoloop.text.normalise import for_training
@@ -114,10 +115,10 @@ class AudioCache:
         """(n,) float32 at 16,000 Hz."""
         if utterance.key not in self._samples:
             fresh = read_samples(utterance.path, utterance.offset_s, utterance.duration_s)
-            stored = np.clip(np.rint(fresh * 32768.0), -32768, 32767).astype(np.int16)
+            stored = to_int16(fresh)
             if not self._keep(self._samples, utterance.key, stored):
-                return stored.astype(np.float32) / np.float32(32768.0)
-        return self._samples[utterance.key].astype(np.float32) / np.float32(32768.0)
+                return to_float(stored)
+        return to_float(self._samples[utterance.key])
 
     def features(self, utterance: Utterance) -> np.ndarray:
         """(T, mels) float32; not to be written to."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -72,6 +75,9 @@ def test_each_view_is_drawn_to_the_other_which_is_held():
 
 # ---------------------------------------------------------------- layers
 
+#: threads that sleep while they wait, on a machine that others use too
+PASSIVE = {"OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "PASSIVE"}
+
 
 @given(frames=st.integers(1, 30), hidden=st.integers(0, 10))
 def test_the_plain_attention_is_the_fused_one(frames, hidden):
@@ -80,6 +86,18 @@ def test_the_plain_attention_is_the_fused_one(frames, hidden):
     mask[..., max(1, frames - hidden) :] = float("-inf")
     plain = attention(query.bfloat16(), key.bfloat16(), value.bfloat16(), mask.bfloat16())
     torch.testing.assert_close(plain.float(), attention(query, key, value, mask), atol=0.06, rtol=0.05)
+
+
+def test_convolution_in_bf16_on_two_threads_ends():
+    """Some lengths never ended in torch 2.13, inside C where no timeout of a test reaches."""
+    code = (
+        "import torch; from phonoloop.asr.layers import ChunkConvolution, Context;"
+        "torch.set_num_threads(2); part = ChunkConvolution(144, 15, 0.0);"
+        "torch.autocast('cpu', torch.bfloat16).__enter__();"
+        "hear = lambda n, t: part(torch.randn(n, t, 144), Context(None, None, None, 0, None));"
+        "[hear(n, t).sum().backward() for n in (6, 7, 8) for t in (80, 84, 88)]"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120, env=os.environ | PASSIVE)
 
 
 def test_dropout_drops_its_share_and_keeps_the_mean():

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phonoloop.asr.config import AsrRecipe, load_recipe, recipe_from_dict
@@ -44,6 +44,7 @@ def test_ctc_is_the_sum_over_all_paths(ids):
     assert float(loss) == pytest.approx(-np.log(total), rel=1e-4)
 
 
+@settings(deadline=None)  # torch's first call takes its time
 @given(ids=st.lists(st.integers(1, 3), max_size=6), frames=st.integers(1, 8))
 def test_frames_needed_is_when_the_loss_is_finite(ids, frames):
     log_probs = torch.zeros(1, frames, 4).log_softmax(-1)
@@ -79,6 +80,7 @@ def test_each_view_is_drawn_to_the_other_which_is_held():
 PASSIVE = {"OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "PASSIVE"}
 
 
+@settings(deadline=None)  # torch's first call takes its time
 @given(frames=st.integers(1, 30), hidden=st.integers(0, 10))
 def test_the_plain_attention_is_the_fused_one(frames, hidden):
     query, key, value = torch.randn(3, 2, 4, frames, 8)

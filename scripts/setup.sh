@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes .venv and installs what is pinned in requirements/constraints.txt.
 # CUDA=1 takes the registry's CUDA build of torch; otherwise a CPU build is found.
+# EXTRAS=name,name installs more of pyproject's extras.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,7 +11,8 @@ import sys
 sys.exit(sys.version_info < (3, 11))
 PY
 
-stamp=.venv/.installed
+extras="train,espeak,vectors,postgres,dev${EXTRAS:+,$EXTRAS}"
+stamp=.venv/.installed-${EXTRAS:-base}
 want=$(cat pyproject.toml requirements/constraints.txt scripts/setup.sh | cksum; echo "CUDA=${CUDA:-0}")
 if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$want" ]; then exit 0; fi
 
@@ -30,5 +32,5 @@ if ! .venv/bin/python -c 'import torch' 2>/dev/null; then
     .venv/bin/uv pip install --quiet --python .venv/bin/python --torch-backend cpu "$torch"
   fi
 fi
-"${pip[@]}" --editable '.[train,espeak,vectors,postgres,dev]'
+"${pip[@]}" --editable ".[$extras]"
 echo "$want" > "$stamp"

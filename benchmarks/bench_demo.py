@@ -31,17 +31,7 @@ def main() -> int:
         command = [sys.executable, "-m", "phonoloop.app.cli.main", "demo", "--out", str(OUT), "--json"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     report = json.loads(path.read_text(encoding="utf-8"))
-    wanted = (
-        "wer_first",
-        "wer_final",
-        "intervals",
-        "refused",
-        "rolled_back",
-        "hours",
-        "seconds",
-        "measured_on",
-    )
-    line = {"bench": "demo", **{name: report[name] for name in wanted}, "cores": os.cpu_count()}
+    line = {"bench": "demo", **{name: report[name] for name in WANTED}, "cores": os.cpu_count()}
     print(json.dumps(line, ensure_ascii=False))
     return 0
 

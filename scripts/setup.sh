@@ -19,7 +19,7 @@ if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$want" ]; then exit 0; fi
 echo "Setting up .venv (once; about a minute, more on a slow line)"
 [ -x .venv/bin/python ] || "$python" -m venv .venv || {
   echo "python -m venv failed. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
-pip=(.venv/bin/python -m pip --disable-pip-version-check install --quiet --constraint requirements/constraints.txt)
+pip=(.venv/bin/python -m pip --disable-pip-version-check install -qq --constraint requirements/constraints.txt)
 torch=$(grep '^torch==' requirements/constraints.txt)
 
 if ! .venv/bin/python -c 'import torch' 2>/dev/null; then

@@ -13,12 +13,13 @@ from phonoloop.adapters.bus_sql import SqlEventBus
 from phonoloop.adapters.records_sql import SqlRecords
 from phonoloop.app.champion import ChampionHolder
 from phonoloop.app.presence import Presence, presence
+from phonoloop.app.recognisers import load_recogniser
 from phonoloop.app.settings import Settings
 from phonoloop.audio.decode import DecodeLimits, Decoder
 from phonoloop.audio.vad import EnergyDetector, SileroDetector
 from phonoloop.core.errors import ConfigError
 from phonoloop.core.ports import BlobStore, EventBus, Records
-from phonoloop.core.speech import SpeechDetector, Transcriber
+from phonoloop.core.speech import SpeechDetector
 from phonoloop.data.curate import CurateRules
 from phonoloop.data.ingest import IngestContext, IngestRules
 from phonoloop.data.snapshot import Frozen, freeze
@@ -110,7 +111,7 @@ def _open(settings: Settings, present: Presence) -> Iterator[App]:
                 blobs=blobs,
                 decoder=decoder,
                 detector=_detector(settings.speech_detector),
-                champion=ChampionHolder(records, blobs, partial(_load, threads=settings.threads)),
+                champion=ChampionHolder(records, blobs, partial(load_recogniser, threads=settings.threads)),
                 presence=present,
                 sweep_blobs=partial(blobs.sweep, older_than_s=0.0),
             )
@@ -128,9 +129,3 @@ def _detector(name: str) -> SpeechDetector:
             hint="Say energy or silero",
         )
     return EnergyDetector() if name == "energy" else SileroDetector()
-
-
-def _load(folder: Path, *, threads: int) -> Transcriber:
-    from phonoloop.app.hearing import load_recogniser
-
-    return load_recogniser(folder, threads=threads)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from phonoloop.app.bootstrap import App
-from phonoloop.app.hearing import load_teacher
+from phonoloop.app.recognisers import load_teacher
 from phonoloop.app.triggers import fire_hours, trained_hours
 from phonoloop.core import events
 from phonoloop.core.events import Event

@@ -22,7 +22,8 @@ from phonoloop.data.split import pin_speaker
 OnShare = Callable[[float, str], None]
 
 SENTENCES = 2000
-PER_VOICE = {1: 60, 2: 60}
+#: recordings of each train voice in a batch
+PER_VOICE = {1: 60, 2: 22}
 PER_HELD_OUT_VOICE = 30
 
 

@@ -14,7 +14,7 @@ from phonoloop.app.settings import load_settings
 
 SEED = 20
 #: enough for a model that learns from wrong texts to get worse
-SHUFFLED_EPOCHS = 3
+SHUFFLED_EPOCHS = 2
 Bar = Callable[[str], AbstractContextManager[Callable[[float, str], None]]]
 Say = Callable[[str], None]
 

@@ -202,13 +202,14 @@ class TestChild:
     def test_an_interrupted_answer_is_not_taken_for_the_next_file(self, good, monkeypatch):
         with Decoder() as decoder:
             assert _works(decoder, good)
-            answer = type(decoder._child).answer
+            running = type(decoder._child._running)
+            answer = running.answer
 
             def interrupted(child, pcm, deadline):
                 answer(child, pcm, deadline)
                 raise KeyboardInterrupt
 
-            monkeypatch.setattr(type(decoder._child), "answer", interrupted)
+            monkeypatch.setattr(running, "answer", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 decoder.decode(good[".wav"])
             monkeypatch.undo()
@@ -229,7 +230,7 @@ def _changed(path, folder, *, at, content):
 
 
 def _pid(decoder):
-    return decoder._child.process.pid
+    return decoder._child.pid
 
 
 def _stop_child(decoder, good):

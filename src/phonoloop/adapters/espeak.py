@@ -3,71 +3,70 @@
 A voice is a language of espeak-ng with or without one of its variants: `vi`, `vi+f2`,
 `vi-vn-x-central+m3`, `en-us+Annie`.
 
-The library keeps the phase of its oscillators, its random numbers and its echo from one utterance
-to the next, and not all of that can be reset through its interface. It is therefore loaded anew for
-each call (0.4 ms), so that the same words in the same voice are the same samples, whatever was
-spoken before. The library has one state for the whole process, hence one lock for the module.
+Some variants crash the library for some words at some speeds (in espeak-ng 1.52 `vi+Andrea` at 1.05).
+It therefore runs in a process of its own (`espeak_worker`), which is replaced when it dies.
 """
 
 from __future__ import annotations
 
-import _ctypes  # ctypes has no public way to unload a library
-import ctypes
 import importlib
 import math
-import os
-import tempfile
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import cached_property, partial
-from pathlib import Path
+import signal
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import soxr
 
-from phonoloop.core.errors import InputError, NotFoundError, UnavailableError
+from phonoloop.core.child import Answer, ChildDied, ChildLate, ChildProcess
+from phonoloop.core.errors import InputError, NotFoundError, PhonoloopError, ResourceError, UnavailableError
 from phonoloop.core.units import CANONICAL_RATE_HZ
 
 WORDS_A_MINUTE = 175  # espeak-ng's own normal rate
 MIN_SPEED, MAX_SPEED = 0.5, 2.5
 MIN_PITCH, MAX_PITCH = 0.5, 1.98
+#: a sentence takes milliseconds; this is for a library that hangs
+TIMEOUT_S = 60.0
 
-_AUDIO_OUTPUT_SYNCHRONOUS = 2
-_INITIALIZE_DONT_EXIT = 0x8000
-_RATE, _PITCH = 1, 3
-_CHARS_UTF8 = 1
-_PHONEMES_IPA = 0x02
-# the library keeps the path in 160 bytes and appends file names to it
-_LONGEST_DATA_PATH = 110
-
-_SynthCallback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
-_lock = threading.Lock()
-
-
-class _Voice(ctypes.Structure):
-    _fields_ = (
-        ("name", ctypes.c_char_p),
-        ("languages", ctypes.c_void_p),
-        ("identifier", ctypes.c_char_p),
-        ("gender", ctypes.c_ubyte),
-        ("age", ctypes.c_ubyte),
-        ("variant", ctypes.c_ubyte),
-        ("xx1", ctypes.c_ubyte),
-        ("score", ctypes.c_int),
-        ("spare", ctypes.c_void_p),
-    )
+_MEMORY_BYTES = 1 << 30
+_TEXT_SHOWN_CHARS = 80
+_REFUSALS: dict[str, type[PhonoloopError]] = {"espeak.voice": NotFoundError}
 
 
 class EspeakSynthesizer:
     """A `Synthesizer` and a phonemiser. Safe to use from several threads, which take turns.
 
+    Its process starts with the first call and ends with this object, or with `close`, or at the end
+    of a `with`; a call after that starts another.
+
+    Args:
+        timeout_s: how long one call may take.
+
     Raises:
-        UnavailableError: `espeak.missing`, where the wheel is not installed or cannot be loaded.
+        UnavailableError: `espeak.missing`, where the wheel is not installed or cannot be loaded;
+            `espeak.data`, from any call, where its data are not there.
+        ResourceError: `resource.no_process` from any call, its process cannot be started;
+            `espeak.memory`, it was killed from outside.
     """
 
-    def __init__(self) -> None:
-        self._library_path, self._data_path = _locate()
+    def __init__(self, timeout_s: float = TIMEOUT_S) -> None:
+        self._timeout_s = timeout_s
+        self._child = ChildProcess(
+            "phonoloop.adapters.espeak_worker",
+            _locate(),
+            memory_bytes=_MEMORY_BYTES,
+            about="process of espeak-ng",
+            start_hint="Free memory or processes",
+        )
+
+    def __enter__(self) -> EspeakSynthesizer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._child.close()
 
     def voices(self, language: str) -> list[str]:
         """Every voice of a language, all its regions and variants: `vi`, `vi+Alex`, … in a fixed order.
@@ -86,28 +85,38 @@ class EspeakSynthesizer:
 
         Raises:
             NotFoundError: `espeak.voice`, for a voice that `voices` does not name.
-            InputError: `espeak.text` for text without anything to say, `espeak.speed`, `espeak.pitch`.
+            InputError: `espeak.text` for text without anything to say, `espeak.speed`, `espeak.pitch`,
+                `espeak.crashed` where espeak-ng crashes on just this. The next call works.
+            ResourceError: `espeak.timeout`.
         """
         _check_range("speed", speed, MIN_SPEED, MAX_SPEED)
         _check_range("pitch", pitch, MIN_PITCH, MAX_PITCH)
         self._check_voice(voice)
-        with self._library() as (library, rate_hz):
-            pcm = _speak(library, _encoded(text), voice=voice, speed=speed, pitch=pitch)
+        _check_text(text)
+        # its pitch runs from 0 to 100, one octave to either side of 50
+        wish = {"rate": round(WORDS_A_MINUTE * speed), "pitch": round(50 + 50 * math.log2(pitch))}
+        about = f"{voice}, speed {speed:g}, pitch {pitch:g}, {_shown(text)}"
+        answer = self._ask({"task": "speak", "text": text, "voice": voice, **wish}, about)
+        pcm = np.frombuffer(answer.data, np.int16)
         if not pcm.any():
-            raise InputError("there is nothing to say in this text", code="espeak.text", subject=text[:80])
-        return np.clip(soxr.resample(pcm.astype(np.float32) / 32768, rate_hz, CANONICAL_RATE_HZ), -1.0, 1.0)
+            raise InputError("there is nothing to say in this text", code="espeak.text", subject=_shown(text))
+        resampled = soxr.resample(
+            pcm.astype(np.float32) / 32768, answer.content["rate_hz"], CANONICAL_RATE_HZ
+        )
+        return np.clip(resampled, -1.0, 1.0)
 
     def phonemes(self, text: str, language: str) -> str:
         """The International Phonetic Alphabet, words apart, with espeak-ng's tone digits.
 
         Raises:
             NotFoundError: `espeak.voice`, for a language it does not speak.
-            InputError: `espeak.text`.
+            InputError: `espeak.text`, `espeak.crashed`.
+            ResourceError: `espeak.timeout`.
         """
         self._check_voice(language)
-        with self._library() as (library, _):
-            _select(library, language)
-            return " ".join(_clauses(library, _encoded(text)))
+        _check_text(text)
+        request = {"task": "phonemes", "text": text, "voice": language}
+        return self._ask(request, f"phonemes, {language}, {_shown(text)}").content["phonemes"]
 
     def _check_voice(self, voice: str) -> None:
         language, _, variant = voice.partition("+")
@@ -119,32 +128,35 @@ class EspeakSynthesizer:
                 hint="`voices(language)` lists them, as in vi, vi+f2 or vi-vn-x-central+m3",
             )
 
-    @cached_property
+    @property
     def _languages(self) -> list[str]:
-        with self._library() as (library, _):
-            # by its file, `gmw/en-US`: some of the language names it lists cannot be selected
-            return sorted(v.identifier.decode().split("/")[-1].lower() for v in _listed(library, None))
+        return self._listed["languages"]
+
+    @property
+    def _variants(self) -> list[str]:
+        return self._listed["variants"]
 
     @cached_property
-    def _variants(self) -> list[str]:
-        wanted = ctypes.create_string_buffer(b"variant")
-        query = _Voice(languages=ctypes.addressof(wanted))
-        with self._library() as (library, _):
-            return sorted(v.identifier.decode().split("/")[-1] for v in _listed(library, query))
+    def _listed(self) -> dict[str, list[str]]:
+        answer = self._ask({"task": "voices"}, "list of voices")
+        return {kind: sorted(names) for kind, names in answer.content.items()}
 
-    @contextmanager
-    def _library(self) -> Iterator[tuple[ctypes.CDLL, int]]:
-        """A freshly loaded library, to oneself, and the rate of what it speaks in hertz."""
-        with _lock, _short(self._data_path) as data_path:
-            library = ctypes.CDLL(self._library_path)
-            try:
-                yield library, _initialize(library, data_path)
-            finally:
-                library.espeak_Terminate()
-                _unload(library)
+    def _ask(self, request: dict[str, Any], about: str) -> Answer:
+        try:
+            answer = self._child.ask(request, timeout_s=self._timeout_s, once_more=True)
+        except ChildLate:
+            raise _late(about, self._timeout_s) from None
+        except ChildDied as died:
+            raise _crashed(about, died) from None
+        if answer.failed:
+            told = answer.content
+            kind = _REFUSALS.get(told["code"], UnavailableError)
+            raise kind(told["message"], code=told["code"], subject=told["subject"], hint=told["hint"])
+        return answer
 
 
 def _locate() -> tuple[str, str]:
+    """The library, and its data."""
     try:
         loader = importlib.import_module("espeakng_loader")
         return loader.get_library_path(), loader.get_data_path()
@@ -156,45 +168,29 @@ def _locate() -> tuple[str, str]:
         ) from error
 
 
-@contextmanager
-def _short(data_path: str) -> Iterator[str]:
-    """The data folder by a path that the library can hold."""
-    if len(os.fsencode(data_path)) <= _LONGEST_DATA_PATH:
-        yield data_path
-        return
-    with tempfile.TemporaryDirectory(prefix="espeak-") as folder:
-        link = Path(folder, "espeak-ng-data")
-        link.symlink_to(data_path, target_is_directory=True)
-        yield str(link)
-
-
-def _initialize(library: ctypes.CDLL, data_path: str) -> int:
-    rate_hz = library.espeak_Initialize(
-        _AUDIO_OUTPUT_SYNCHRONOUS, 0, os.fsencode(data_path), _INITIALIZE_DONT_EXIT
+def _late(about: str, timeout_s: float) -> ResourceError:
+    return ResourceError(
+        f"espeak-ng took longer than {timeout_s:g} s and was stopped",
+        code="espeak.timeout",
+        subject=about,
+        hint="give a shorter text; if that is not it, take another voice or speed",
     )
-    if rate_hz <= 0:
-        raise UnavailableError(
-            "espeak-ng did not find its data",
-            code="espeak.data",
-            subject=data_path,
-            hint="install espeakng-loader again",
+
+
+def _crashed(about: str, died: ChildDied) -> PhonoloopError:
+    if died.returncode == -signal.SIGKILL:  # not by us: the system was short of memory
+        return ResourceError(
+            "the process of espeak-ng was killed",
+            code="espeak.memory",
+            subject=about,
+            hint="free memory and try again",
         )
-    library.espeak_ng_SetRandSeed(ctypes.c_long(1))
-    return rate_hz
-
-
-def _unload(library: ctypes.CDLL) -> None:
-    unload: Callable[[int], None] = getattr(_ctypes, "dlclose", None) or _ctypes.FreeLibrary
-    unload(library._handle)
-
-
-def _listed(library: ctypes.CDLL, query: _Voice | None) -> Iterator[_Voice]:
-    library.espeak_ListVoices.restype = ctypes.POINTER(ctypes.POINTER(_Voice))
-    table = library.espeak_ListVoices(None if query is None else ctypes.byref(query))
-    index = 0
-    while table[index]:
-        yield table[index].contents
-        index += 1
+    return InputError(
+        f"espeak-ng crashed on this ({died.how})",
+        code="espeak.crashed",
+        subject=about,
+        hint="take another voice or speed",
+    )
 
 
 def _check_range(name: str, value: float, lowest: float, highest: float) -> None:
@@ -206,41 +202,16 @@ def _check_range(name: str, value: float, lowest: float, highest: float) -> None
         )
 
 
-def _encoded(text: str) -> bytes:
+def _check_text(text: str) -> None:
     if "\0" in text or not text.strip():
-        raise InputError("there is nothing to say in this text", code="espeak.text", subject=repr(text[:80]))
-    return text.encode() + b"\0"
+        raise InputError("there is nothing to say in this text", code="espeak.text", subject=_shown(text))
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"the text is not Unicode ({error.reason})", code="espeak.text", subject=_shown(text)
+        ) from error
 
 
-def _select(library: ctypes.CDLL, voice: str) -> None:
-    if library.espeak_SetVoiceByName(voice.encode()) != 0:
-        raise NotFoundError("espeak-ng cannot load this voice", code="espeak.voice", subject=voice)
-
-
-def _speak(library: ctypes.CDLL, text: bytes, *, voice: str, speed: float, pitch: float) -> np.ndarray:
-    """int16 at the library's own rate."""
-    pieces: list[np.ndarray] = []
-    callback = _SynthCallback(partial(_collect, pieces))
-    library.espeak_SetSynthCallback(callback)
-    _select(library, voice)
-    library.espeak_SetParameter(_RATE, round(WORDS_A_MINUTE * speed), 0)
-    # its pitch runs from 0 to 100, one octave to either side of 50
-    library.espeak_SetParameter(_PITCH, round(50 + 50 * math.log2(pitch)), 0)
-    library.espeak_Synth(text, ctypes.c_size_t(len(text)), 0, 1, 0, _CHARS_UTF8, None, None)
-    library.espeak_Synchronize()
-    return np.concatenate(pieces) if pieces else np.zeros(0, np.int16)
-
-
-def _collect(pieces: list[np.ndarray], samples: ctypes._Pointer, count: int, _events: int) -> int:
-    if samples and count > 0:
-        pieces.append(np.ctypeslib.as_array(samples, shape=(count,)).copy())
-    return 0  # go on
-
-
-def _clauses(library: ctypes.CDLL, text: bytes) -> Iterator[str]:
-    library.espeak_TextToPhonemes.restype = ctypes.c_char_p
-    rest = ctypes.c_char_p(text)
-    while rest.value:  # it moves the pointer on by a clause, and to null after the last
-        clause = library.espeak_TextToPhonemes(ctypes.byref(rest), _CHARS_UTF8, _PHONEMES_IPA)
-        if clause.strip():
-            yield clause.decode().strip()
+def _shown(text: str) -> str:
+    return repr(text[:_TEXT_SHOWN_CHARS])

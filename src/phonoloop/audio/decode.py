@@ -10,36 +10,19 @@ write files, has bounded memory and time, and is replaced when it dies.
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import fcntl
-import json
 import os
-import select
 import signal
 import stat
-import subprocess
-import sys
-import threading
-import time
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
-from phonoloop.core.errors import AudioError, ResourceError
+from phonoloop.core.child import ChildDied, ChildLate, ChildProcess
+from phonoloop.core.errors import AudioError
 from phonoloop.core.units import CANONICAL_RATE_HZ
 
-# the same as in decode_worker, which is not imported here: that would load the decoders
-_HEADER_BYTES = 5
-_PCM, _DONE, _FAILED = b"P", b"D", b"E"
-_PIPE_BYTES = 1 << 20
 _NAME_MAX_CHARS = 200
-#: how long a child whose pipe has closed may take to be gone, so that its own exit status is seen
-_DYING_S = 2.0
-#: how long it may take to load; that does not count as time of the first file
-_STARTING_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,65 +68,6 @@ class Decoded:
         return self.pcm.size / self.rate_hz
 
 
-class _Died(Exception):
-    """The child ended in the middle of a file."""
-
-
-class _Late(Exception):
-    """The file's time is over."""
-
-
-@dataclass(slots=True)
-class _Child:
-    """A running worker and its two pipes."""
-
-    process: subprocess.Popen[bytes]
-    poller: Any = field(default_factory=select.poll)
-
-    def __post_init__(self) -> None:
-        self.poller.register(self.process.stdout, select.POLLIN | select.POLLHUP)
-
-    def ask(self, request: dict[str, Any]) -> None:
-        try:
-            self.process.stdin.write(json.dumps(request).encode() + b"\n")
-        except BrokenPipeError:
-            raise _Died from None
-
-    def answer(self, pcm: bytearray, deadline: float) -> tuple[bytes, dict[str, Any]]:
-        """Append samples to `pcm` until the closing block; that block's kind and content."""
-        while True:
-            header = bytearray()
-            self._read_into(header, _HEADER_BYTES, deadline)
-            kind, length = header[:1], int.from_bytes(header[1:], "big")
-            if kind != _PCM:
-                break
-            self._read_into(pcm, length, deadline)
-        closing = bytearray()
-        self._read_into(closing, length, deadline)
-        return bytes(kind), json.loads(closing)
-
-    def _read_into(self, buffer: bytearray, count: int, deadline: float) -> None:
-        fd = self.process.stdout.fileno()
-        while count:
-            left_s = deadline - time.monotonic()
-            if left_s <= 0 or not self.poller.poll(left_s * 1000):
-                raise _Late
-            part = os.read(fd, min(count, _PIPE_BYTES))
-            if not part:
-                raise _Died
-            buffer += part
-            count -= len(part)
-
-    def end(self, patience_s: float = 0.0) -> int:
-        """Kill it where it still runs after `patience_s`; how it ended, as `Popen.returncode`."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(patience_s)
-        self.process.kill()
-        self.process.stdin.close()
-        self.process.stdout.close()
-        return self.process.wait()
-
-
 class Decoder:
     """Decodes files, one at a time, in a child that is kept from file to file.
 
@@ -152,11 +76,12 @@ class Decoder:
 
     def __init__(self, limits: DecodeLimits | None = None) -> None:
         self.limits = limits or DecodeLimits()
-        self._lock = threading.Lock()
-        self._child: _Child | None = None
-        # The child dies with the thread that started it (that is how Linux counts parents),
-        # so that thread has to live as long as the decoder, not as long as a caller.
-        self._starter = ThreadPoolExecutor(1, thread_name_prefix="decoder")
+        self._child = ChildProcess(
+            "phonoloop.audio.decode_worker",
+            memory_bytes=self.limits.memory_bytes,
+            about="decoding process",
+            start_hint='Free memory or processes; check that `python -c "import av, soxr"` works',
+        )
 
     def __enter__(self) -> Decoder:
         return self
@@ -165,9 +90,7 @@ class Decoder:
         self.close()
 
     def close(self) -> None:
-        with self._lock:
-            self._drop_child()
-        self._starter.shutdown()
+        self._child.close()
 
     def decode(self, path: str | os.PathLike[str], rate_hz: int = CANONICAL_RATE_HZ) -> Decoded:
         """The first audio track of `path` as mono int16 at `rate_hz`.
@@ -183,8 +106,7 @@ class Decoder:
         """
         name = os.fsdecode(path)
         self._look_at(name)
-        with self._lock:
-            return self._decode_in_child(name, rate_hz)
+        return self._decode_in_child(name, rate_hz)
 
     def _look_at(self, name: str) -> None:
         try:
@@ -202,75 +124,18 @@ class Decoder:
             )
 
     def _decode_in_child(self, name: str, rate_hz: int) -> Decoded:
-        pcm = bytearray()
         request = {"path": name, "rate_hz": rate_hz, "max_duration_s": self.limits.max_duration_s}
         try:
-            child = self._ready_child()
-            child.ask(request)
-            kind, content = child.answer(pcm, time.monotonic() + self.limits.timeout_s)
-        except _Late:
-            self._drop_child()
+            answer = self._child.ask(request, timeout_s=self.limits.timeout_s)
+        except ChildLate:
             message = f"decoding it took longer than {self.limits.timeout_s:g} s"
             raise _error("audio.timeout", name, message, hint="Convert it, or raise the limit") from None
-        except _Died:
-            raise _crashed(name, self._drop_child(_DYING_S)) from None
-        except BaseException:
-            self._drop_child()  # an answer half read would be taken for the next file's
-            raise
-        if kind == _FAILED:
-            if content["code"] == "audio.memory":  # it ends itself after that
-                self._drop_child(_DYING_S)
+        except ChildDied as died:
+            raise _crashed(name, died) from None
+        content = answer.content
+        if answer.failed:
             raise _error(content["code"], name, content["message"], hint=content["hint"])
-        return Decoded(pcm=np.frombuffer(pcm, "<i2"), rate_hz=rate_hz, **content)
-
-    def _ready_child(self) -> _Child:
-        if self._child is not None and self._child.process.poll() is not None:
-            self._drop_child()
-        if self._child is None:
-            self._child = self._starter.submit(_start, self.limits.memory_bytes).result()
-        return self._child
-
-    def _drop_child(self, patience_s: float = 0.0) -> int:
-        child, self._child = self._child, None
-        return 0 if child is None else child.end(patience_s)
-
-
-def _start(memory_bytes: int) -> _Child:
-    arguments = [str(memory_bytes), str(os.getpid())]
-    try:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "phonoloop.audio.decode_worker", *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            bufsize=0,
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
-        )
-    except OSError as error:
-        raise _no_process(error.strerror) from error
-    _widen(process.stdout.fileno())
-    child = _Child(process)
-    try:
-        child.answer(bytearray(), time.monotonic() + _STARTING_S)
-    except (_Died, _Late):
-        raise _no_process(f"it ended with status {child.end(_DYING_S)} before it was ready") from None
-    return child
-
-
-def _no_process(reason: str) -> ResourceError:
-    return ResourceError(
-        f"the decoding process cannot be started ({reason})",
-        code="resource.no_process",
-        hint='Free memory or processes; check that `python -c "import av, soxr"` works',
-    )
-
-
-def _widen(pipe_fd: int) -> None:
-    """A larger pipe means fewer turns between the two processes; Linux only, and it may refuse."""
-    try:
-        fcntl.fcntl(pipe_fd, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-    except (AttributeError, PermissionError):
-        return
+        return Decoded(pcm=np.frombuffer(answer.data, "<i2"), rate_hz=rate_hz, **content)
 
 
 def _error(code: str, name: str, message: str, *, hint: str) -> AudioError:
@@ -294,12 +159,11 @@ def _no_such_file(name: str, error: OSError | ValueError) -> AudioError:
     return _error("audio.missing", name, f"there is no such file ({reason})", hint="Check the path")
 
 
-def _crashed(name: str, returncode: int) -> AudioError:
-    if returncode == -signal.SIGKILL:  # not by us: the system was short of memory
+def _crashed(name: str, died: ChildDied) -> AudioError:
+    if died.returncode == -signal.SIGKILL:  # not by us: the system was short of memory
         return _error(
             "audio.memory", name, "the decoding process was killed", hint="Free memory and try again"
         )
-    how = f"signal {-returncode}" if returncode < 0 else f"status {returncode}"
     return _error(
-        "audio.corrupt", name, f"the decoder crashed on it ({how})", hint="Convert it from the original"
+        "audio.corrupt", name, f"the decoder crashed on it ({died.how})", hint="Convert it from the original"
     )

@@ -22,6 +22,18 @@ class Hum:
         return (0.3 * np.sin(2 * np.pi * (100 + len(voice)) * pitch * t)).astype(np.float32)
 
 
+class Choking(Hum):
+    """It cannot say one sentence."""
+
+    def __init__(self, sentence, code="espeak.crashed"):
+        self.sentence, self.code = sentence, code
+
+    def synthesize(self, text, **wish):
+        if text == self.sentence:
+            raise InputError("it crashed", code=self.code)
+        return super().synthesize(text, **wish)
+
+
 def write(folder, **changes):
     arguments = {"synthesizer": Hum(), "per_voice": 4, "seed": 7}
     return write_batch(folder, load_voices()[:2], SENTENCES, **(arguments | changes))
@@ -90,3 +102,31 @@ def test_more_recordings_than_sentences_are_refused(tmp_path):
         write(tmp_path, per_voice=5)
     assert caught.value.code == "demo.sentences"
     assert not list(tmp_path.iterdir())
+
+
+def said(batch):
+    return [json.loads(p.with_suffix(".json").read_text())["text"] for p in batch.files]
+
+
+class TestASentenceThatCrashesTheSynthesiser:
+    @pytest.mark.parametrize("sentence", SENTENCES)
+    def test_the_next_one_is_said_instead_and_it_is_counted(self, tmp_path, sentence):
+        batch = write(tmp_path, synthesizer=Choking(sentence), per_voice=3)
+        assert said(batch) == [t for t in said(write(tmp_path / "all", per_voice=4)) if t != sentence]
+        assert len(batch.files) == 6
+        first_three = said(write(tmp_path / "three", per_voice=3))
+        assert batch.skipped == first_three.count(sentence)
+
+    def test_nothing_is_counted_where_nothing_crashes(self, tmp_path):
+        assert write(tmp_path).skipped == 0
+
+    @pytest.mark.parametrize("sentence", SENTENCES)
+    def test_with_none_left_it_is_an_error(self, tmp_path, sentence):
+        with pytest.raises(InputError) as caught:
+            write(tmp_path, synthesizer=Choking(sentence), per_voice=4)
+        assert caught.value.code == "espeak.crashed"
+
+    def test_other_errors_are_not_passed_over(self, tmp_path):
+        with pytest.raises(InputError) as caught:
+            write(tmp_path, synthesizer=Choking(SENTENCES[0], code="espeak.speed"), per_voice=3)
+        assert caught.value.code == "espeak.speed"

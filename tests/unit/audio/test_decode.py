@@ -181,7 +181,7 @@ class TestChild:
         path = write_wav(tmp_path / "a.wav", noise(0.2))
         script = (
             "import sys, time; from phonoloop.audio.decode import Decoder; d = Decoder();"
-            "d.decode(sys.argv[1]); print(d._child.process.pid, flush=True); time.sleep(60)"
+            "d.decode(sys.argv[1]); print(d._child.pid, flush=True); time.sleep(60)"
         )
         with subprocess.Popen([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE) as parent:
             child = int(parent.stdout.readline())
@@ -207,7 +207,7 @@ class TestChild:
 
 
 def child_pid(decoder):
-    return decoder._child.process.pid
+    return decoder._child.pid
 
 
 def peak_bytes(decoder):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
@@ -14,13 +15,15 @@ import soundfile
 import yaml
 
 from phonoloop.audio.augment import WaveAugment, WaveAugmentConfig
-from phonoloop.core.errors import ConfigError, InputError
+from phonoloop.core.errors import ConfigError, InputError, PhonoloopError
 from phonoloop.core.speech import Synthesizer
 from phonoloop.core.units import CANONICAL_RATE_HZ, samples_to_seconds
 from phonoloop.data.model import Split
 
 LICENCE = "CC0-1.0"
 NOISY_SHARE = 0.25
+#: what of a synthesiser's errors is about this sentence in this voice, and nothing else
+UNSPEAKABLE = ("espeak.crashed", "espeak.timeout")
 
 _RECORDER = WaveAugmentConfig(
     speeds=(1.0,),
@@ -66,10 +69,15 @@ class DemoVoice:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What was written: the audio files, and their total duration."""
+    """What was written: the audio files, and their total duration.
+
+    Attributes:
+        skipped: sentences that the synthesiser crashed on; the voice said its next one instead.
+    """
 
     files: tuple[Path, ...]
     duration_s: float
+    skipped: int = 0
 
 
 def load_voices() -> list[DemoVoice]:
@@ -102,13 +110,15 @@ def write_batch(
 
     Every fourth recording is an MP3, the others are WAV, each with its sidecar, in a folder for each
     speaker. A quarter of them is noisy; some have a room and a microphone's colour. The same
-    arguments write the same files.
+    arguments write the same files. A sentence that the synthesiser crashes on in a voice is left out
+    there, and the voice says the next one.
 
     Args:
         on_progress: called with (recordings done, recordings in all).
 
     Raises:
-        InputError: `demo.sentences`, where there are fewer sentences than `per_voice`.
+        InputError: `demo.sentences`, where there are fewer sentences than `per_voice`; the
+            synthesiser's own, where a voice can say fewer.
     """
     if per_voice > len(sentences):
         raise InputError(
@@ -117,19 +127,55 @@ def write_batch(
         )
     wanted = [(voice, place) for voice in voices for place in range(per_voice)]
     recorders = _recorders()
-    orders = {voice.name: _rng(seed, voice.name).permutation(len(sentences)) for voice in voices}
+    readers = {
+        voice.name: _Reader(voice, _order(sentences, seed, voice.name), synthesizer, per_voice)
+        for voice in voices
+    }
     files, samples = [], 0
     for done, (voice, place) in enumerate(wanted, start=1):
-        text = sentences[int(orders[voice.name][place])]
         rng = _rng(seed, voice.name, place)
         environment = "noisy" if rng.random() < NOISY_SHARE else "quiet"
-        speech = synthesizer.synthesize(text, voice=voice.voice, speed=voice.speed, pitch=voice.pitch)
+        text, speech = readers[voice.name].next()
         recording = recorders[environment](speech, rng)
         stem = folder / voice.name / f"{voice.name}-{seed:02d}-{place:04d}"
         files.append(_write(stem, recording, _sidecar(voice, text, environment), mp3=place % 4 == 3))
         samples += len(recording)
         on_progress(done, len(wanted))
-    return Batch(files=tuple(files), duration_s=samples_to_seconds(samples))
+    skipped = sum(reader.skipped for reader in readers.values())
+    return Batch(files=tuple(files), duration_s=samples_to_seconds(samples), skipped=skipped)
+
+
+class _Reader:
+    """A voice that is to say `wanted` of the sentences, the first that it can."""
+
+    def __init__(
+        self, voice: DemoVoice, sentences: Sequence[str], synthesizer: Synthesizer, wanted: int
+    ) -> None:
+        self._voice, self._synthesizer = voice, synthesizer
+        self._left, self._wanted = deque(sentences), wanted
+        self.skipped = 0
+
+    def next(self) -> tuple[str, np.ndarray]:
+        """A sentence, and its speech."""
+        while True:
+            text = self._left.popleft()
+            try:
+                speech = self._speak(text)
+            except PhonoloopError as error:
+                if error.code not in UNSPEAKABLE or len(self._left) < self._wanted:
+                    raise
+                self.skipped += 1
+            else:
+                self._wanted -= 1
+                return text, speech
+
+    def _speak(self, text: str) -> np.ndarray:
+        voice = self._voice
+        return self._synthesizer.synthesize(text, voice=voice.voice, speed=voice.speed, pitch=voice.pitch)
+
+
+def _order(sentences: Sequence[str], seed: int, name: str) -> list[str]:
+    return [sentences[int(place)] for place in _rng(seed, name).permutation(len(sentences))]
 
 
 def _recorders() -> dict[str, WaveAugment]:

@@ -28,16 +28,24 @@ PER_HELD_OUT_VOICE = 30
 
 
 @dataclass(frozen=True, slots=True)
+class Dropped:
+    """How many files were put into the inbox, and how many sentences the synthesiser crashed on."""
+
+    files: int
+    skipped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Material:
     """Two batches to drop into the inbox.
 
     Attributes:
-        drop: puts batch 1 or 2 into the inbox and says how many files that were.
+        drop: puts batch 1 or 2 into the inbox.
         pins: speaker → split, to be set before anything is dropped.
         synthetic: it was made by a machine; every table says so.
     """
 
-    drop: Callable[[int, OnShare], int]
+    drop: Callable[[int, OnShare], Dropped]
     pins: Mapping[str, Split]
     synthetic: bool
     about: str
@@ -48,11 +56,11 @@ def synthesised(inbox: Path, synthesizer: Synthesizer, *, seed: int) -> Material
     voices = load_voices()
     sentences = load_grammar().sentences(SENTENCES, seed=seed)
 
-    def drop(batch: int, on_share: OnShare) -> int:
+    def drop(batch: int, on_share: OnShare) -> Dropped:
         wanted = [voice for voice in voices if voice.batch <= batch]
         held_out = [voice for voice in wanted if voice.split is not Split.TRAIN and voice.batch == batch]
         training = [voice for voice in wanted if voice.split is Split.TRAIN]
-        written = 0
+        files = skipped = 0
         for group, per_voice in ((training, PER_VOICE[batch]), (held_out, PER_HELD_OUT_VOICE)):
             made = write_batch(
                 inbox,
@@ -63,8 +71,9 @@ def synthesised(inbox: Path, synthesizer: Synthesizer, *, seed: int) -> Material
                 seed=seed + batch,
                 on_progress=lambda done, total: on_share(done / total, f"{done} of {total} recordings"),
             )
-            written += len(made.files)
-        return written
+            files += len(made.files)
+            skipped += made.skipped
+        return Dropped(files, skipped)
 
     pins = {voice.name: voice.split for voice in voices}
     about = f"{len(voices)} synthetic voices of espeak-ng, not people"
@@ -91,12 +100,12 @@ def recorded(inbox: Path, source: Path) -> Material:
             hint="Name a folder with audio files, a folder for each speaker, and x.txt beside each x.wav",
         )
 
-    def drop(batch: int, on_share: OnShare) -> int:
+    def drop(batch: int, on_share: OnShare) -> Dropped:
         wanted = [path for paths in by_speaker.values() for path in _half(paths, batch)]
         for done, path in enumerate(wanted, start=1):
             _copy(path, inbox / path.relative_to(source))
             on_share(done / len(wanted), path.name)
-        return len(wanted)
+        return Dropped(len(wanted))
 
     pins = _pins(sorted(name for name in by_speaker if name))
     about = f"{sum(map(len, by_speaker.values()))} recordings of {len(by_speaker)} speakers in {source}"

@@ -97,7 +97,9 @@ def _drop(app: App, source: material.Material, batch: int, *, say: Say, bar: Bar
     with bar(f"Batch {batch}: ingest") as on_share:
         counts = steps.take_in_inbox(app)
     refused = f", {counts.refused} refused (see {app.data_dir / 'rejected'})" if counts.refused else ""
-    say(f"Batch {batch}: {dropped} recordings dropped into the inbox, {counts.ingested} ingested{refused}.")
+    skipped = f" ({dropped.skipped} skipped: espeak-ng crashed on them)" if dropped.skipped else ""
+    files = f"{dropped.files} recordings dropped into the inbox{skipped}"
+    say(f"Batch {batch}: {files}, {counts.ingested} ingested{refused}.")
 
 
 def _train(app: App, label: str, *, say: Say, bar: Bar, **wish: object) -> steps.Trained:

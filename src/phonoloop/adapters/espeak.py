@@ -173,7 +173,7 @@ def _late(about: str, timeout_s: float) -> ResourceError:
         f"espeak-ng took longer than {timeout_s:g} s and was stopped",
         code="espeak.timeout",
         subject=about,
-        hint="give a shorter text; if that is not it, take another voice or speed",
+        hint="Give a shorter text; if that is not it, take another voice or speed",
     )
 
 
@@ -183,13 +183,13 @@ def _crashed(about: str, died: ChildDied) -> PhonoloopError:
             "the process of espeak-ng was killed",
             code="espeak.memory",
             subject=about,
-            hint="free memory and try again",
+            hint="Free memory and try again",
         )
     return InputError(
         f"espeak-ng crashed on this ({died.how})",
         code="espeak.crashed",
         subject=about,
-        hint="take another voice or speed",
+        hint="Take another voice or speed",
     )
 
 
@@ -198,7 +198,7 @@ def _check_range(name: str, value: float, lowest: float, highest: float) -> None
         raise InputError(
             f"{name} is {value}",
             code=f"espeak.{name}",
-            hint=f"give a factor from {lowest} to {highest}",
+            hint=f"Give a factor from {lowest} to {highest}",
         )
 
 

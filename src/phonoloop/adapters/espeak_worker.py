@@ -104,7 +104,7 @@ class _Espeak:
             "espeak-ng did not find its data",
             code="espeak.data",
             subject=os.path.join(self._data_folder, self._data_name),
-            hint="install espeakng-loader again",
+            hint="Install espeakng-loader again",
         )
 
 
@@ -116,7 +116,7 @@ def _load(path: str) -> ctypes.CDLL:
             f"espeak-ng cannot be loaded ({error})",
             code="espeak.missing",
             subject=path,
-            hint="install espeakng-loader again",
+            hint="Install espeakng-loader again",
         ) from error
 
 

@@ -98,7 +98,7 @@ class VectorsContract:
             ({}, {"a", "b", "c"}),
             (None, {"a", "b", "c"}),
         ],
-        ids=str,
+        ids=lambda value: str(sorted(value) if isinstance(value, set) else value),
     )
     def test_only_those_whose_payload_has_these_values(self, index: VectorIndex, equals, found):
         index.upsert(

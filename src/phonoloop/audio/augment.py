@@ -306,6 +306,8 @@ class FeatureAugmentConfig:
         stretch: range of the factor by which the duration grows, the pitch staying.
         pitch_semitones: the most by which formants and harmonics move, up or down.
         volume_db: the most by which the level changes, up or down.
+        colour_db: standard deviation of a curve over frequency, as in `random_curve_db`: other
+            microphones, and other voices' balance of their formants.
         time_masks_per_s: so many stretches of up to `time_mask_s` are hidden for each second,
             together at most `time_mask_share` of the frames.
         frequency_masks: so many bands of up to `frequency_mask_bins` are hidden.
@@ -317,6 +319,8 @@ class FeatureAugmentConfig:
     pitch_semitones: float = 2.0
     volume_probability: float = 0.0
     volume_db: float = 6.0
+    colour_probability: float = 0.0
+    colour_db: float = 6.0
     time_masks_per_s: float = 1.0
     time_mask_s: float = 0.25
     time_mask_share: float = 0.3
@@ -354,7 +358,16 @@ class FeatureAugment:
             frames = shift_pitch(frames, semitones, low_hz=self.low_hz, high_hz=self.high_hz)
         if rng.random() < config.volume_probability:
             frames = change_volume(frames, rng.uniform(-config.volume_db, config.volume_db), scale=self.scale)
+        if config.colour_probability and rng.random() < config.colour_probability:
+            frames = change_volume(frames, self._colour(frames.shape[1], rng), scale=self.scale)
         return self._masked(frames.copy() if frames is features else frames, rng)
+
+    def _colour(self, bins: int, rng: np.random.Generator) -> np.ndarray:
+        """(bins,) decibels; the overall level stays."""
+        centres_hz = _hertz(np.linspace(*_mel(np.array([self.low_hz, self.high_hz])), bins + 2)[1:-1])
+        tilt_db = rng.normal(0.0, 2 * self.config.colour_db)
+        curve = random_curve_db(rng, centres_hz, tilt_db=tilt_db, ripple_db=self.config.colour_db)
+        return curve - curve.mean()
 
     def _masked(self, frames: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """SpecAugment (Park et al. 2019, arXiv 1904.08779), hidden parts at the mean, which is 0."""
@@ -395,9 +408,10 @@ def shift_pitch(features: np.ndarray, semitones: float, *, low_hz: float, high_h
     return np.ascontiguousarray(_interpolate(features.T, np.clip(sources, 0, bins - 1)).T)
 
 
-def change_volume(features: np.ndarray, gain_db: float, *, scale: float) -> np.ndarray:
-    """What the features of `gain_db` louder samples would be, apart from noise floors."""
-    return features + np.float32(gain_db * np.log(10) / 10 / scale)
+def change_volume(features: np.ndarray, gain_db: float | np.ndarray, *, scale: float) -> np.ndarray:
+    """What the features of `gain_db` louder samples would be, apart from noise floors; one gain, or one
+    for each bin."""
+    return features + np.asarray(gain_db * np.log(10) / 10 / scale, dtype=np.float32)
 
 
 def _interpolate(rows: np.ndarray, positions: np.ndarray) -> np.ndarray:

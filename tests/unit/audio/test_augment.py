@@ -361,3 +361,13 @@ def test_frequency_masks_hide_whole_bands():
 def test_one_frame_survives():
     augment = FeatureAugment(FeatureAugmentConfig(stretch_probability=1, pitch_probability=1))
     assert augment(np.ones((1, 80), np.float32), rng()).shape == (1, 80)
+
+
+def test_colour_changes_the_balance_of_the_bins_and_not_the_level():
+    config = replace(STILL, colour_probability=1.0, colour_db=4.0)
+    frames = np.zeros((50, 80), np.float32)
+    coloured = np.stack([FeatureAugment(config, scale=2.0)(frames, rng(seed)) for seed in range(200)])
+    assert np.abs(coloured.mean(axis=2)).max() < 1e-5
+    assert (coloured == coloured[:, :1]).all()
+    spread_db = coloured[:, 0].std(axis=0).mean() * 2.0 * 10 / np.log(10)
+    assert 3.0 < spread_db < 9.0

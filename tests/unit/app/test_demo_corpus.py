@@ -39,10 +39,10 @@ def write(folder, **changes):
     return write_batch(folder, load_voices()[:2], SENTENCES, **(arguments | changes))
 
 
-def test_twenty_voices_to_train_on_four_to_watch_and_eight_unheard():
+def test_many_voices_to_train_on_four_to_watch_and_eight_unheard():
     voices = load_voices()
     count = {split: sum(v.split == split for v in voices) for split in Split}
-    assert count == {Split.TRAIN: 20, Split.VAL: 4, Split.TEST: 8}
+    assert count == {Split.TRAIN: 55, Split.VAL: 4, Split.TEST: 8}
     assert len({v.name for v in voices}) == len(voices)
     assert {v.dialect for v in voices if v.split == Split.TEST} == {"north", "central", "south"}
     assert sum(v.batch == 1 for v in voices if v.split == Split.TRAIN) == 8

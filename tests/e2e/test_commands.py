@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import soundfile
-from conftest import PINS, SENTENCES, files_in, phonoloop
+from end_to_end import PINS, SENTENCES, files_in, phonoloop
 
 pytestmark = pytest.mark.xdist_group("e2e")
 

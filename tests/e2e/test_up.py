@@ -5,7 +5,7 @@ import signal
 import threading
 
 import pytest
-from conftest import files_in, phonoloop, wait_for
+from end_to_end import files_in, phonoloop, wait_for
 
 pytestmark = pytest.mark.xdist_group("e2e")
 
@@ -88,7 +88,7 @@ def test_what_is_not_there_is_a_404_with_a_code(world_up, method, path, status, 
 
 @pytest.fixture(scope="module")
 def world_up(world, tmp_path_factory):
-    from conftest import Up
+    from end_to_end import Up
 
     folder = tmp_path_factory.mktemp("world_up")
     shutil.copytree(world, folder / "data")

@@ -6,9 +6,10 @@ import torch
 from phonoloop.testing.tones import Corpus, make_corpus
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="session")
 def one_thread():
-    """Small models are faster on one thread, and the machine is shared."""
+    """Small models are faster on one thread. For the whole session: weights are the same to the bit only on
+    the same number of threads, and some fixtures train for a module."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -1,6 +1,6 @@
 """Runs every benchmark of this folder, one after the other, and prints their JSON lines.
 
-    python benchmarks/run_all.py [NAME…]     # all, or those whose file name holds a NAME
+python benchmarks/run_all.py [NAME…]     # all, or those whose file name holds a NAME
 """
 
 from __future__ import annotations

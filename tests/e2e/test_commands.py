@@ -158,14 +158,16 @@ def bad_files(folder):
 
 
 def test_bad_input_is_counted_explained_and_kept(own_world, tmp_path):
-    expected = bad_files(tmp_path)
-    soundfile.write(tmp_path / "good.wav", np.random.default_rng(0).normal(0, 0.1, 32_000), 16_000)
-    ran = phonoloop("ingest", tmp_path, "--json", data=own_world, code=2).json
+    folder = tmp_path / "offered"
+    folder.mkdir()
+    expected = bad_files(folder)
+    soundfile.write(folder / "good.wav", np.random.default_rng(0).normal(0, 0.1, 32_000), 16_000)
+    ran = phonoloop("ingest", folder, "--json", data=own_world, code=2).json
     refused = {o["name"]: o["code"] for o in ran["outcomes"] if o["status"] == "refused"}
     assert refused == expected
     assert ran["counts"] == {"refused": len(expected), "ingested": 1}
     assert all(o["message"] and o["hint"] for o in ran["outcomes"] if o["status"] == "refused")
-    assert all((tmp_path / name).exists() for name in expected)
+    assert all((folder / name).exists() for name in expected)
 
 
 def test_what_is_not_there_is_said(tmp_path):

@@ -13,6 +13,8 @@ from phonoloop.app.demo import material, report, steps
 from phonoloop.app.settings import load_settings
 
 SEED = 20
+#: little audio is soon learned as well as it can be, and the demo should not take long
+FIRST_EPOCHS = 8
 #: enough for a model that learns from wrong texts to get worse
 SHUFFLED_EPOCHS = 2
 Bar = Callable[[str], AbstractContextManager[Callable[[float, str], None]]]
@@ -63,7 +65,7 @@ def _material(app: App, recordings: Path | None, seed: int) -> material.Material
 
 def _loop(app: App, source: material.Material, *, say: Say, bar: Bar, began_s: float) -> report.Outcome:
     _drop(app, source, 1, say=say, bar=bar)
-    first = _train(app, "first model", say=say, bar=bar)
+    first = _train(app, "first model", say=say, bar=bar, epochs=FIRST_EPOCHS)
     _drop(app, source, 2, say=say, bar=bar)
     final = _train(app, "more audio", say=say, bar=bar, initial="champion")
     manifest = steps.shuffled_manifest(app, app.data_dir.parent / "shuffled.jsonl", seed=SEED)

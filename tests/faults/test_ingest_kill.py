@@ -162,7 +162,10 @@ def killed(
     folder: Path, batches: list[Path], longest_s: float, seed: int
 ) -> tuple[Site, list[dict[str, int]]]:
     """A batch comes, a process starts and is killed at a random moment; then the next. What was left to do at
-    each kill of a process that had done something."""
+    each kill of a process that had done something.
+
+    How long a process may live follows the machine: shorter after a kill that found nothing left to do.
+    """
     chance, site, strikes = random.Random(seed), Site(folder / "killed"), []
     (site.data / "work" / "upload-of-somebody").mkdir(parents=True)
     for batch in batches:
@@ -171,6 +174,7 @@ def killed(
         site.live(chance, longest_s)
         if site.done() > before:
             strikes.append(site.pending())
+            longest_s *= 1.3 if strikes[-1] else 0.6
     site.go_through()
     return site, strikes
 
@@ -185,7 +189,7 @@ def check(tmp_path: Path, *, kills: int, each: int, longest_s: float, seed: int)
     check_expected(expected, kills * each)
     check_nothing_left(site.data)
     struck = sum(bool(strike) for strike in strikes)
-    assert struck >= 0.6 * kills, strikes
+    assert struck >= 0.4 * kills, strikes
     return Counter(where for strike in strikes for where in strike) + Counter(kills=kills, struck=struck)
 
 
@@ -212,13 +216,13 @@ def check_nothing_left(data: Path) -> None:
 
 
 def test_killed_twelve_times_it_ends_as_if_nothing_had_been(tmp_path):
-    where = check(tmp_path, kills=12, each=5, longest_s=0.6, seed=20261120)
+    where = check(tmp_path, kills=12, each=5, longest_s=0.25, seed=20261120)
     assert where["inbox"]
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_killed_a_hundred_times(tmp_path):
-    where = check(tmp_path, kills=100, each=3, longest_s=0.6, seed=1)
+    where = check(tmp_path, kills=100, each=3, longest_s=0.25, seed=1)
     print(dict(where))
     assert where.keys() >= {"inbox", "delivery"}

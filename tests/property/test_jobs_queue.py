@@ -35,6 +35,7 @@ class Queue(RuleBasedStateMachine):
 
     @rule(slot=st.sampled_from("ab"), cause=st.sampled_from(["", "one", "two"]), attempts=st.integers(1, 3))
     def submit(self, slot, cause, attempts):
+        self.now += timedelta(microseconds=1)  # the oldest is claimed first, and ids are random
         with self.records.transaction() as tx:
             queue.submit(tx, kind="k", slot=slot, cause=cause, max_attempts=attempts, now=self.now)
 

@@ -10,10 +10,9 @@ from pathlib import Path
 from phonoloop.app.bootstrap import App
 from phonoloop.core import ids
 from phonoloop.core.errors import ManifestError, SplitConflictError
+from phonoloop.core.units import seconds_to_hours
 from phonoloop.data.manifest import ManifestRow, read_manifest, resolve_audio, write_manifest
 from phonoloop.data.model import Clip, Snapshot, Speaker, Split
-
-SECONDS_PER_HOUR = 3600.0
 
 
 def freeze_given(app: App, manifest: Path) -> Snapshot:
@@ -68,8 +67,8 @@ def _snapshot(app: App, rows: Sequence[ManifestRow]) -> Snapshot:
         snapshot_id=snapshot_id,
         manifests={**standing.manifests, Split.TRAIN.value: key},
         clips=len(rows),
-        hours={**standing.hours, Split.TRAIN.value: sum(row.duration for row in rows) / SECONDS_PER_HOUR},
-        hours_by_provenance={name: total / SECONDS_PER_HOUR for name, total in sorted(seconds.items())},
+        hours={**standing.hours, Split.TRAIN.value: seconds_to_hours(sum(row.duration for row in rows))},
+        hours_by_provenance={name: seconds_to_hours(total) for name, total in sorted(seconds.items())},
         speakers={**standing.speakers, Split.TRAIN.value: len({row.speaker for row in rows})},
         rules={"given": ids.sha256_hex(frozen)},
     )

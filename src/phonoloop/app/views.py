@@ -12,11 +12,11 @@ from phonoloop.app.bootstrap import App
 from phonoloop.core.errors import NotFoundError
 from phonoloop.core.events import Event
 from phonoloop.core.ports import DeadLetter, Transaction
+from phonoloop.core.units import seconds_to_hours
+from phonoloop.data.curate import accepted_hours
 from phonoloop.data.model import Clip, ClipStatus, IntakeOutcome, Provenance, Recording, Speaker, Split
 from phonoloop.jobs.model import Job, JobState
 from phonoloop.registry.model import Champion, EpochMetric, Model, TrainingRun, Verdict
-
-SECONDS_PER_HOUR = 3600.0
 
 
 def plain(value: Any) -> Any:
@@ -62,14 +62,11 @@ def champion_view(tx: Transaction, kind: str = "asr") -> dict[str, Any] | None:
 
 
 def _hours(seconds: float) -> float:
-    return round(seconds / SECONDS_PER_HOUR, 4)
+    return round(seconds_to_hours(seconds), 4)
 
 
 def _split_hours(tx: Transaction) -> dict[str, float]:
-    return {
-        split.value: _hours(tx.total(Clip, "duration_s", status=ClipStatus.ACCEPTED, split=split))
-        for split in Split
-    }
+    return {split.value: round(accepted_hours(tx, split), 4) for split in Split}
 
 
 def _provenance_hours(tx: Transaction) -> dict[str, float]:

@@ -15,6 +15,10 @@ def samples_to_seconds(samples: int, rate_hz: int = CANONICAL_RATE_HZ) -> float:
     return samples / rate_hz
 
 
+def seconds_to_hours(duration_s: float) -> float:
+    return duration_s / 3600.0
+
+
 def samples_to_ms(samples: int, rate_hz: int = CANONICAL_RATE_HZ) -> int:
     """Whole milliseconds, rounded down, so that a span never claims time it does not have."""
     return samples * 1000 // rate_hz

@@ -8,7 +8,7 @@ from typing import Any
 
 from phonoloop.core.events import DATASET_NEW_SAMPLE, DATASET_READY, Event
 from phonoloop.core.ports import Transaction
-from phonoloop.core.units import samples_to_ms
+from phonoloop.core.units import samples_to_ms, seconds_to_hours
 from phonoloop.data.correct import correct_text
 from phonoloop.data.model import Clip, ClipStatus, Provenance, Recording, Split, Transcript
 from phonoloop.data.revisions import recording_of
@@ -194,7 +194,7 @@ def _new_sample(clip: Clip) -> Event:
 
 
 def accepted_hours(tx: Transaction, split: Split) -> float:
-    return tx.total(Clip, "duration_s", split=split, status=ClipStatus.ACCEPTED) / 3600
+    return seconds_to_hours(tx.total(Clip, "duration_s", split=split, status=ClipStatus.ACCEPTED))
 
 
 def _tell_if_ready(tx: Transaction, rules: CurateRules, since_hours: float) -> None:

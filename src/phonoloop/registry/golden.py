@@ -12,7 +12,7 @@ from phonoloop.core import ids
 from phonoloop.core.clock import utc_now
 from phonoloop.core.errors import ConflictError, InputError, SplitConflictError
 from phonoloop.core.ports import Transaction
-from phonoloop.core.units import samples_to_seconds
+from phonoloop.core.units import samples_to_seconds, seconds_to_hours
 from phonoloop.data.manifest import ManifestRow, write_manifest
 from phonoloop.data.model import Clip, ClipStatus, GoldenSet, Provenance, Recording, Speaker, Split
 from phonoloop.registry.slices import RECORDED, SPEECH, SYNTHETIC
@@ -34,7 +34,6 @@ NOISE = "noise"
 _NOISE_BANDS_DB = (5, 10, 20, 30)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-_SECONDS_PER_HOUR = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +141,7 @@ def _entity(rows: Sequence[ManifestRow], *, name: str, sha256: str, now: datetim
         manifest_sha256=sha256,
         clips=len(rows),
         speakers=len({row.speaker for row in rows}),
-        hours=sum(row.duration for row in rows) / _SECONDS_PER_HOUR,
+        hours=seconds_to_hours(sum(row.duration for row in rows)),
         created_at=now,
     )
 

@@ -35,8 +35,3 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
-
-
-def deterministic(enabled: bool = True) -> None:
-    """Asks torch for algorithms that give the same bits each time; costs speed on a GPU."""
-    torch.use_deterministic_algorithms(enabled, warn_only=True)

@@ -1,0 +1,1 @@
+"""Tables of Vietnamese that people who do not program can read and check."""

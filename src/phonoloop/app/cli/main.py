@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 
 import click
 
 from phonoloop import __version__
+from phonoloop.app.cli.lazy import LazyGroup
 
 #: command → (module under `phonoloop.app.cli`, attribute, one line for the menu)
 COMMANDS = {
@@ -17,6 +17,7 @@ COMMANDS = {
     "train": ("train", "train", "Train a model now and judge it against the champion."),
     "evaluate": ("evaluate", "evaluate", "Measure a model on a manifest."),
     "transcribe": ("transcribe", "transcribe", "Write down what is said in files."),
+    "text": ("text", "text", "Normalise Vietnamese text, line by line; diacritics, syllables."),
     "models": ("models", "models", "List, show, promote, roll back and export models."),
     "speakers": ("speakers", "speakers", "List speakers and pin one to a split."),
     "data": ("data", "data", "Freeze, export and inspect datasets."),
@@ -27,24 +28,7 @@ COMMANDS = {
 }
 
 
-class LazyGroup(click.Group):
-    """A group that knows its commands' names and imports only the one that is called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module, attribute, _ = COMMANDS[cmd_name]
-        return getattr(importlib.import_module(f"phonoloop.app.cli.{module}"), attribute)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="phonoloop")
 def cli() -> None:
     """Drop audio in, get better speech models out."""

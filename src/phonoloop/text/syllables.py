@@ -11,9 +11,9 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import resources
 
 from phonoloop.core.errors import InputError
+from phonoloop.text.tables import read_table
 
 #: the six tones and the combining character that writes each
 TONES = {
@@ -204,13 +204,6 @@ def _after(cell: str) -> frozenset[str]:
 
 def _empty(cell: str) -> str:
     return "" if cell in (_NO_ONSET, _NOTHING) else cell
-
-
-def read_table(name: str) -> list[dict[str, str]]:
-    """The lines of one of our tables by the names in its first line; `#` begins a comment line."""
-    text = resources.files("phonoloop.text.tables").joinpath(name).read_text(encoding="utf-8")
-    head, *lines = (line.split("\t") for line in text.splitlines() if line and not line.startswith("#"))
-    return [dict(zip(head, line, strict=True)) for line in lines]
 
 
 @lru_cache(maxsize=1)

@@ -18,11 +18,11 @@ from phonoloop.text.syllables import (
     compose,
     onsets,
     parse,
-    read_table,
     rimes,
     strip_marks,
     tone_of,
 )
+from phonoloop.text.tables import read_table
 from phonoloop.text.vietnamese import place_tone
 
 ALL = sorted(all_syllables(), key=compose)

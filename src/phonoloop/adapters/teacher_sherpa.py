@@ -103,7 +103,7 @@ class SherpaTeacher:
     def transcribe(self, samples: np.ndarray) -> Transcription:
         """`samples`: (n,) float32 mono in [-1, 1] at 16,000 Hz.
 
-        The confidence is the geometric mean of the tokens' probabilities; 0 where the model's kind
+        The confidence is the geometric mean of the tokens' probabilities; None where the model's kind
         gives none.
         """
         stream = self._recogniser.create_stream()
@@ -181,14 +181,18 @@ def _segment(words: Sequence[Word]) -> Segment:
         text=" ".join(word.text for word in words),
         start_ms=words[0].start_ms,
         end_ms=words[-1].end_ms,
-        confidence=sum(word.confidence for word in words) / len(words),
+        confidence=_mean([word.confidence for word in words]),
     )
 
 
-def _confidence(log_probs: Iterable[float | None]) -> float:
+def _mean(confidences: Sequence[float | None]) -> float | None:
+    return None if None in confidences else sum(confidences) / len(confidences)
+
+
+def _confidence(log_probs: Iterable[float | None]) -> float | None:
     known = list(log_probs)
     if not known or None in known:
-        return 0.0
+        return None
     return min(1.0, math.exp(sum(known) / len(known)))
 
 

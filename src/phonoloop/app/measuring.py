@@ -35,7 +35,7 @@ def write_predictions(evaluation: Evaluation, path: Path) -> None:
                 "speaker": one.speaker,
                 "reference": one.reference,
                 "hypothesis": one.hypothesis,
-                "confidence": round(one.confidence, 4),
+                "confidence": None if one.confidence is None else round(one.confidence, 4),
                 "errors": one.scores.words.errors,
                 "words": one.scores.words.reference,
             }
@@ -48,12 +48,27 @@ def report_lines(report: dict[str, Any], manifest: str) -> Iterator[str]:
     yield f"{report['model_version']} on {manifest}: {size}"
     for label, name in (("WER", "wer"), ("CER", "cer"), ("Syllable error", "syllable_error")):
         yield f"  {label:<15}{rate_words(report[name])}"
+    yield from _confidence_lines(report["confidences"])
     yield f"  Normaliser {report['normaliser_version']}; intervals: 95 %, over speakers"
     for name, parts in report["slices"].items():
         for value, part in parts.items():
             yield f"  WER where {name} is {value}: {rate_words(part['wer'])}, {part['speakers']} speakers"
     for key, code, reason in report["failed"][:20]:
         yield f"  Not heard: {key} [{code}] {reason}"
+
+
+def _confidence_lines(report: dict[str, Any] | None) -> Iterator[str]:
+    """Expected calibration error, and the bins it comes from."""
+    if report is None:
+        yield "  Confidences    the recogniser gives none"
+        return
+    kind = "calibrated" if report["calibrated"] else "uncalibrated"
+    yield f"  Confidences    off by {report['ece']:.1%} (ECE) over {report['words']:,} words, {kind}"
+    for part in report["bins"]:
+        yield (
+            f"    {part['low']:.1f} to {part['high']:.1f}: {part['confidence']:.2f} on average, "
+            f"{part['right']:.1%} of {part['words']:,} right"
+        )
 
 
 def rate_words(rate: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from phonoloop.asr.audio_files import read_samples
+from phonoloop.asr.calibration import Outcome, Reliability, outcomes, reliability
 from phonoloop.core.errors import AudioError, ManifestError, NotFoundError
 from phonoloop.core.speech import Transcriber
 from phonoloop.data.manifest import ManifestRow, resolve_audio
@@ -32,6 +33,7 @@ class Heard:
 
     Attributes:
         slices: what it belongs to, such as {"dialect": "north", "snr": "10-15 dB"}.
+        words: confidence of each word that was heard with one, and whether it is right.
     """
 
     key: str
@@ -39,9 +41,10 @@ class Heard:
     duration_s: float
     reference: str
     hypothesis: str
-    confidence: float
+    confidence: float | None
     scores: Scores
     slices: Mapping[str, str] = field(default_factory=dict)
+    words: tuple[Outcome, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,8 @@ class Evaluation:
     Attributes:
         slices: property, then value, such as slices["dialect"]["north"].
         failed: rows that could not be heard, as (key, code, reason); they count in no rate.
+        confidences: how far words' confidences are from the share of words that are right; None where
+            the recogniser gives none.
     """
 
     model_version: str
@@ -88,6 +93,7 @@ class Evaluation:
     syllable_error: Rate
     slices: Mapping[str, Mapping[str, Slice]]
     failed: tuple[tuple[str, str, str], ...] = ()
+    confidences: Reliability | None = None
 
 
 def evaluate(
@@ -116,7 +122,8 @@ def evaluate(
             hint="Check the paths of the audio",
         )
     on_progress(len(rows), len(rows))
-    return summarise(heard, failed=failed, model_version=transcriber.model_version)
+    calibrated = getattr(transcriber, "calibrated", False)
+    return summarise(heard, failed=failed, model_version=transcriber.model_version, calibrated=calibrated)
 
 
 def summarise(
@@ -124,6 +131,7 @@ def summarise(
     *,
     model_version: str,
     failed: Sequence[tuple[str, str, str]] = (),
+    calibrated: bool = False,
 ) -> Evaluation:
     """Rates of what was heard already."""
     return Evaluation(
@@ -148,6 +156,7 @@ def summarise(
             for name, parts in _sliced(heard).items()
         },
         failed=tuple(failed),
+        confidences=reliability([word for one in heard for word in one.words], calibrated=calibrated),
     )
 
 
@@ -163,6 +172,7 @@ def _hear(transcriber: Transcriber, row: ManifestRow, audio_roots: Sequence[Path
         confidence=said.confidence,
         scores=score(row.text, said.text),
         slices=slices_of(row),
+        words=tuple(outcomes(row.text, said.words)),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from phonoloop.asr.artefact import MODEL, STREAM_MODEL, load_parts, read_metadata, run_model, session_for
+from phonoloop.asr.calibration import CALIBRATION, Calibration, read_calibration
 from phonoloop.asr.decode import Token, join_windows, read_greedily, tokens_of, words_of
 from phonoloop.asr.streaming import OnnxStream
 from phonoloop.audio.features import FrontEnd, StreamingFrontEnd
 from phonoloop.core.errors import UnavailableError
-from phonoloop.core.speech import Segment, Span, Transcription
+from phonoloop.core.speech import Segment, Span, Transcription, Word
 from phonoloop.core.units import CANONICAL_RATE_HZ, samples_to_ms
 from phonoloop.text.tokens import Tokenizer
 
@@ -33,6 +34,7 @@ class Recogniser:
 
     Attributes:
         metadata: what `metadata.json` says.
+        calibration: of its confidences; None for a model that was exported without one.
     """
 
     model_version: str
@@ -41,6 +43,7 @@ class Recogniser:
     metadata: dict[str, Any]
     folder: Path
     _session: Any = field(repr=False)
+    calibration: Calibration | None = None
 
     @classmethod
     def load(cls, folder: Path, *, threads: int = 1) -> Recogniser:
@@ -48,13 +51,28 @@ class Recogniser:
 
         Raises:
             NotFoundError: `model.missing`.
-            IntegrityError: `model.damaged`, `model.format`, `model.front_end`, `model.tokenizer`.
+            IntegrityError: `model.damaged`, `model.format`, `model.front_end`, `model.tokenizer`,
+                `calibration.damaged`.
         """
         folder = Path(folder)
         metadata = read_metadata(folder)
         front_end, tokenizer = load_parts(folder, metadata)
         session = session_for(folder / MODEL, threads=threads)
-        return cls(metadata["model_version"], front_end, tokenizer, metadata, folder, session)
+        calibration = read_calibration(folder / CALIBRATION) if CALIBRATION in metadata["files"] else None
+        return cls(
+            metadata["model_version"],
+            front_end,
+            tokenizer,
+            metadata,
+            folder,
+            session,
+            calibration=calibration,
+        )
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether its confidences are probabilities of being right."""
+        return self.calibration is not None
 
     def transcribe(self, samples: np.ndarray) -> Transcription:
         """What is said in (n,) float32 samples in [-1, 1] at 16,000 Hz, of any length, in flat memory."""
@@ -105,15 +123,21 @@ class Recogniser:
 
     def transcription_of(self, tokens: Sequence[Token], samples: int) -> Transcription:
         """Tokens of a recording of so many samples, as words and segments."""
-        words = words_of(tokens, self.tokenizer, end_ms=samples_to_ms(samples))
+        words = [
+            self._calibrated(word) for word in words_of(tokens, self.tokenizer, end_ms=samples_to_ms(samples))
+        ]
         return Transcription(
             text=" ".join(word.text for word in words),
-            confidence=_mean([token.confidence for token in tokens]),
+            confidence=_mean([word.confidence for word in words]),
             segments=tuple(_segments(words)),
             words=tuple(words),
             language=self.metadata.get("language", ""),
             model_version=self.model_version,
+            calibrated=self.calibrated,
         )
+
+    def _calibrated(self, word: Word) -> Word:
+        return replace(word, confidence=self.calibration(word.confidence)) if self.calibration else word
 
 
 class RecognitionStream:

@@ -23,18 +23,38 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Word:
+    """`confidence`: 0 to 1; None where the recogniser gives none."""
+
     text: str
     start_ms: int
     end_ms: int
-    confidence: float
+    confidence: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
+    """`confidence`: 0 to 1; None where the recogniser gives none."""
+
     text: str
     start_ms: int
     end_ms: int
-    confidence: float
+    confidence: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """One of the readings of an n-best list.
+
+    Attributes:
+        score: what it was ranked by, a natural logarithm; only differences mean something.
+        acoustic: the part of it that the audio gives.
+        language: log10 of the words by the language model; 0 without one.
+    """
+
+    text: str
+    score: float
+    acoustic: float
+    language: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +62,20 @@ class Transcription:
     """What a recogniser heard in one stretch of audio; times count from its start.
 
     Attributes:
-        confidence: 0 to 1, the recogniser's own estimate; 0 where it gives none.
+        confidence: 0 to 1, the recogniser's own estimate; None where it gives none.
+        calibrated: the confidences were fitted to how often words are right.
+        alternatives: the best readings, best first, where an n-best list was asked for.
         model_version: the id of the model, with its kind (`asr-20261120-101500`, `faster-whisper:small`).
     """
 
     text: str
-    confidence: float = 0.0
+    confidence: float | None = None
     segments: Sequence[Segment] = field(default_factory=tuple)
     words: Sequence[Word] = field(default_factory=tuple)
     language: str = ""
     model_version: str = ""
+    calibrated: bool = False
+    alternatives: Sequence[Alternative] = field(default_factory=tuple)
 
 
 class Transcriber(Protocol):

@@ -9,6 +9,7 @@ from typing import Any
 from phonoloop.core.events import DATASET_NEW_SAMPLE, DATASET_READY, Event
 from phonoloop.core.ports import Transaction
 from phonoloop.core.units import samples_to_ms, seconds_to_hours
+from phonoloop.data import pseudo
 from phonoloop.data.correct import correct_text
 from phonoloop.data.model import Clip, ClipStatus, Provenance, Recording, Split, Transcript
 from phonoloop.data.revisions import recording_of
@@ -30,6 +31,7 @@ class CurateRules:
         min_chars_per_s, max_chars_per_s: a text outside does not fit its audio; read Vietnamese runs
             at about 12.
         min_confidence: least confidence of a machine's text that is trained on.
+        max_disagreement: most word errors between two recognisers, 0 to 1, on a text that is trained on.
         ready_hours: hours of train speech that no training had yet, at which `dataset.ready` is told.
     """
 
@@ -39,6 +41,7 @@ class CurateRules:
     min_chars_per_s: float = 0.2
     max_chars_per_s: float = 30.0
     min_confidence: float = 0.9
+    max_disagreement: float = 0.1
     ready_hours: float = 5.0
 
 
@@ -48,12 +51,20 @@ def never_trained(tx: Transaction) -> float:
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """What a clip is to be trained towards; None as text where the transcript does not say."""
+    """What a clip is to be trained towards; None as text where the transcript does not say.
+
+    Attributes:
+        confidence: None where the recogniser gives none.
+        fault: why the recogniser's text was not taken.
+        disagreement: of a second opinion; None where nobody else was asked.
+    """
 
     text: str | None
     provenance: Provenance | None = None
-    confidence: float = 0.0
+    confidence: float | None = 0.0
     revision: int = 0
+    fault: str = ""
+    disagreement: float | None = None
 
 
 def curate(
@@ -87,7 +98,10 @@ def curate_in(
     recording = recording_of(tx, audio_id)
     transcript = tx.get(Transcript, audio_id)
     before = tx.find(Clip, audio_id=audio_id, order_by="start_sample")
-    after = [_judged(clip, _target(clip, recording, transcript, len(before)), rules) for clip in before]
+    by_machine = transcript is not None and transcript.provenance == Provenance.MACHINE
+    usual = pseudo.usual_rate(tx) if by_machine else pseudo.SpeechRate()
+    targets = [_target(clip, recording, transcript, len(before)) for clip in before]
+    after = [_judged(clip, target, rules, usual) for clip, target in zip(before, targets, strict=True)]
     changed = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
     if changed:
         tx.put(*(new for _, new in changed))
@@ -102,22 +116,36 @@ def curate_in(
 def _target(clip: Clip, recording: Recording, transcript: Transcript | None, clips: int) -> _Target:
     if transcript is None:
         return _Target(None)
-    text, confidence = _spoken(clip, recording, transcript, clips)
+    text = _spoken(clip, recording, transcript, clips)
+    inside = [segment for segment in transcript.segments if _is_within(segment, clip)]
+    if transcript.provenance == Provenance.MACHINE and inside:
+        return replace(_machine_target(inside), text=text, revision=transcript.revision)
+    confidence = transcript.confidence if text is not None else 0.0
     return _Target(text, transcript.provenance, confidence, transcript.revision)
 
 
-def _spoken(clip: Clip, recording: Recording, transcript: Transcript, clips: int) -> tuple[str | None, float]:
-    """The text within the clip, and its confidence."""
+def _machine_target(inside: Sequence[Mapping[str, Any]]) -> _Target:
+    """What a recogniser told of its segments: the least sure one counts."""
+    confidences = [segment.get("confidence") for segment in inside]
+    opinions = [segment["second"]["disagreement"] for segment in inside if segment.get("second")]
+    return _Target(
+        None,
+        Provenance.MACHINE,
+        None if None in confidences else min(confidences),
+        fault=next((segment["fault"] for segment in inside if segment.get("fault")), ""),
+        disagreement=max(opinions, default=None),
+    )
+
+
+def _spoken(clip: Clip, recording: Recording, transcript: Transcript, clips: int) -> str | None:
+    """The text within the clip."""
     whole = clip.end_sample - clip.start_sample == recording.samples
     if whole or (clips == 1 and not transcript.segments):
-        text = transcript.text_clean or correct_text(transcript.text).text_clean
-        return text, transcript.confidence
+        return transcript.text_clean or correct_text(transcript.text).text_clean
     if not transcript.segments:
-        return None, 0.0
+        return None
     inside = [segment for segment in transcript.segments if _is_within(segment, clip)]
-    text = " ".join(segment["text"] for segment in inside)
-    confidence = min((segment.get("confidence", 0.0) for segment in inside), default=0.0)
-    return correct_text(text).text_clean, confidence
+    return correct_text(" ".join(segment["text"] for segment in inside)).text_clean
 
 
 def _is_within(segment: Mapping[str, Any], clip: Clip) -> bool:
@@ -125,30 +153,37 @@ def _is_within(segment: Mapping[str, Any], clip: Clip) -> bool:
     return samples_to_ms(clip.start_sample) <= middle_ms < samples_to_ms(clip.end_sample)
 
 
-def _judged(clip: Clip, target: _Target, rules: CurateRules) -> Clip:
+def _judged(clip: Clip, target: _Target, rules: CurateRules, usual: pseudo.SpeechRate) -> Clip:
     text = for_training(target.text or "")
-    status, reason = _verdict(replace(clip, text=text), target, rules)
+    status, reason = _verdict(replace(clip, text=text), target, rules, usual)
     return replace(
         clip,
         status=status,
         reason=reason,
         text=text if status == ClipStatus.ACCEPTED else "",
         provenance=target.provenance,
-        confidence=target.confidence,
+        confidence=target.confidence or 0.0,
         transcript_revision=target.revision,
     )
 
 
-def _verdict(clip: Clip, target: _Target, rules: CurateRules) -> tuple[ClipStatus, str]:
+def _verdict(
+    clip: Clip, target: _Target, rules: CurateRules, usual: pseudo.SpeechRate
+) -> tuple[ClipStatus, str]:
     if refused := _audio_fault(clip, rules):
         return ClipStatus.REFUSED, refused
     if target.provenance is None:
         return ClipStatus.WAITING, NO_TRANSCRIPT
     if target.text is None:
         return ClipStatus.WAITING, UNALIGNED
+    by_machine = target.provenance == Provenance.MACHINE
+    if by_machine and (refused := target.fault or pseudo.text_fault(clip.text)):
+        return ClipStatus.REFUSED, refused
     if refused := _text_fault(clip, rules):
         return ClipStatus.REFUSED, refused
-    if waits := _machine_fault(clip.split, target, rules):
+    if by_machine and (refused := pseudo.rate_fault(clip.text, clip.duration_s, usual)):
+        return ClipStatus.REFUSED, refused
+    if by_machine and (waits := _machine_fault(clip.split, target, rules)):
         return ClipStatus.WAITING, waits
     return ClipStatus.ACCEPTED, ""
 
@@ -171,12 +206,15 @@ def _text_fault(clip: Clip, rules: CurateRules) -> str:
 
 
 def _machine_fault(split: Split, target: _Target, rules: CurateRules) -> str:
-    """What a machine wrote is trained on where it was sure, and never tested on."""
-    if target.provenance != Provenance.MACHINE:
-        return ""
+    """What a machine wrote is trained on where it can be believed, and never tested on."""
     if split != Split.TRAIN:
         return "text.needs_person"
-    return "" if target.confidence >= rules.min_confidence else "text.low_confidence"
+    return pseudo.trust_fault(
+        target.confidence,
+        target.disagreement,
+        least=rules.min_confidence,
+        most_disagreement=rules.max_disagreement,
+    )
 
 
 def _is_news(old: Clip, new: Clip) -> bool:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from phonoloop.audio.wav import read_wav
 from phonoloop.core.ports import Transaction
 from phonoloop.core.speech import Transcriber, Transcription
 from phonoloop.core.units import samples_to_ms
 from phonoloop.data.curate import NO_TRANSCRIPT, waiting_clips
-from phonoloop.data.model import Clip, ClipStatus, Provenance, Recording, Transcript
+from phonoloop.data.model import Clip, ClipStatus, Provenance, Recording, Split, Transcript
+from phonoloop.data.pseudo import disagreement, text_fault
 from phonoloop.data.revisions import (
     completed,
     put_revision,
@@ -19,41 +21,30 @@ from phonoloop.data.revisions import (
     write_transcript,
 )
 from phonoloop.data.stores import Stores, in_transaction
-from phonoloop.text.normalise import for_scoring
-
-#: What recognisers trained on subtitles write where nobody speaks; matched against the start of what
-#: was heard in a whole clip, as it is scored (lower case, no punctuation).
-INVENTED = (
-    "hãy subscribe cho kênh",
-    "hãy đăng ký kênh",
-    "các bạn hãy đăng ký kênh",
-    "đừng quên đăng ký kênh",
-    "nhớ đăng ký kênh",
-    "cảm ơn các bạn đã theo dõi",
-    "cảm ơn các bạn đã xem video",
-    "cám ơn các bạn đã theo dõi",
-    "cảm ơn đã theo dõi",
-    "hẹn gặp lại các bạn trong những video tiếp theo",
-    "phụ đề được thực hiện bởi",
-    "ghiền mì gõ",
-    "thanks for watching",
-    "thank you for watching",
-    "please subscribe",
-    "subtitles by the amara org community",
-)
-_LONGEST_LOOP_WORDS = 6
-_LOOP_ROUNDS = 4
-_LOOP_WORDS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class _Heard:
+    """What was heard in a clip.
+
+    Attributes:
+        fault: the code of why its text was taken away: nobody said it.
+        second: what another recogniser heard.
+    """
+
     clip: Clip
     result: Transcription
+    fault: str = ""
+    second: Transcription | None = None
 
 
 def transcribe_recording(
-    stores: Stores, audio_id: str, transcriber: Transcriber | None, *, again: bool = False
+    stores: Stores,
+    audio_id: str,
+    transcriber: Transcriber | None,
+    *,
+    second: Transcriber | None = None,
+    again: bool = False,
 ) -> Transcript | None:
     """The stage: makes sure that a recording has a transcript, and tells of it.
 
@@ -61,6 +52,8 @@ def transcribe_recording(
     `waiting_for_transcript` finds them later.
 
     Args:
+        second: another recogniser, whose opinion is kept beside the text; clips on which the two do not
+            agree are not trained on.
         again: replaces what another recogniser heard before.
 
     Returns:
@@ -76,7 +69,7 @@ def transcribe_recording(
     if transcriber is None:
         in_transaction(stores.records, lambda tx: _mark_waiting(tx, audio_id))
         return None
-    heard = [_Heard(clip, _hear(stores, recording, clip, transcriber)) for clip in clips]
+    heard = [_hear(stores, recording, clip, transcriber, second) for clip in clips]
     made = _transcript(recording, heard, transcriber.model_version)
     made = replace(made, revision=current.revision + 1 if current else 1)
     write_transcript(stores.blobs, made)
@@ -109,38 +102,61 @@ def _mark_waiting(tx: Transaction, audio_id: str) -> None:
         tx.put(replace(clip, reason=NO_TRANSCRIPT))
 
 
-def _hear(stores: Stores, recording: Recording, clip: Clip, transcriber: Transcriber) -> Transcription:
+def _hear(
+    stores: Stores, recording: Recording, clip: Clip, transcriber: Transcriber, second: Transcriber | None
+) -> _Heard:
     path = stores.blobs.local_path(recording.path)
-    result = transcriber.transcribe(read_wav(path, clip.start_sample, clip.end_sample))
-    return replace(result, text="", words=()) if is_invented(result.text) else result
+    samples = read_wav(path, clip.start_sample, clip.end_sample)
+    result = transcriber.transcribe(samples)
+    if fault := text_fault(result.text):
+        return _Heard(clip, result, fault)
+    asked = second is not None and clip.split == Split.TRAIN
+    return _Heard(clip, result, second=second.transcribe(samples) if asked else None)
 
 
 def _transcript(recording: Recording, heard: Sequence[_Heard], model_version: str) -> Transcript:
     """One segment a clip, in the recording's time."""
-    spoken = [item for item in heard if item.result.text.strip()]
-    spoken_s = sum(item.clip.duration_s for item in spoken)
-    weighted = sum(item.result.confidence * item.clip.duration_s for item in spoken)
+    spoken = [item for item in heard if item.result.text.strip() and not item.fault]
     return Transcript(
         audio_id=recording.audio_id,
         revision=1,
         text=" ".join(item.result.text.strip() for item in spoken),
         provenance=Provenance.MACHINE,
         model_version=model_version,
-        confidence=weighted / spoken_s if spoken_s else 0.0,
+        confidence=_mean_confidence(spoken),
         language=next((item.result.language for item in spoken if item.result.language), recording.language),
-        segments=tuple(_segment(item) for item in spoken),
+        segments=tuple(_segment(item) for item in heard if item in spoken or item.fault),
         words=tuple(word for item in spoken for word in _words(item)),
         uri=transcript_uri(recording.audio_id),
     )
 
 
-def _segment(item: _Heard) -> dict[str, object]:
-    return {
+def _mean_confidence(spoken: Sequence[_Heard]) -> float:
+    """By duration; 0 where the recogniser gives none."""
+    spoken_s = sum(item.clip.duration_s for item in spoken)
+    if not spoken_s or any(item.result.confidence is None for item in spoken):
+        return 0.0
+    return sum(item.result.confidence * item.clip.duration_s for item in spoken) / spoken_s
+
+
+def _segment(item: _Heard) -> dict[str, Any]:
+    text = item.result.text.strip()
+    segment: dict[str, Any] = {
         "start_ms": samples_to_ms(item.clip.start_sample),
         "end_ms": samples_to_ms(item.clip.end_sample),
-        "text": item.result.text.strip(),
+        "text": "" if item.fault else text,
         "confidence": item.result.confidence,
+        "calibrated": item.result.calibrated,
     }
+    if item.fault:
+        segment |= {"fault": item.fault, "heard": text}
+    if item.second is not None:
+        segment["second"] = {
+            "text": item.second.text,
+            "model_version": item.second.model_version,
+            "disagreement": disagreement(text, item.second.text),
+        }
+    return segment
 
 
 def _words(item: _Heard) -> list[dict[str, object]]:
@@ -160,28 +176,3 @@ def _keep(tx: Transaction, made: Transcript) -> Transcript:
     kept = current if overtaken else put_revision(tx, made)
     tx.emit(completed(kept))
     return kept
-
-
-def is_invented(text: str) -> bool:
-    """Whether a recogniser made this up: a subtitle's farewell, or a loop of the same words."""
-    scored = for_scoring(text)
-    return scored.startswith(INVENTED) or _is_loop(scored.split())
-
-
-def _is_loop(words: Sequence[str]) -> bool:
-    """Whether more than half of it is the same few words, over and over."""
-    if len(words) < _LOOP_WORDS:
-        return False
-    return any(
-        _longest_run(words, period) >= max(_LOOP_ROUNDS * period, _LOOP_WORDS, len(words) / 2)
-        for period in range(1, _LONGEST_LOOP_WORDS + 1)
-    )
-
-
-def _longest_run(words: Sequence[str], period: int) -> int:
-    """The length of the longest stretch that repeats itself every `period` words."""
-    longest = run = period
-    for before, after in zip(words, words[period:], strict=False):
-        run = run + 1 if before == after else period
-        longest = max(longest, run)
-    return longest

@@ -18,9 +18,11 @@ from phonoloop.data.model import (
     AuditEntry,
     Clip,
     GoldenSet,
+    IndexedText,
     IntakeOutcome,
     Processed,
     Recording,
+    SearchIndex,
     Snapshot,
     Speaker,
     Transcript,
@@ -36,6 +38,8 @@ TABLES: Mapping[type, str] = {
     Clip: "clips",
     Transcript: "transcripts",
     TranscriptRevision: "transcript_revisions",
+    IndexedText: "texts",
+    SearchIndex: "search_indexes",
     Snapshot: "snapshots",
     GoldenSet: "golden_sets",
     IntakeOutcome: "intake_outcomes",
@@ -71,7 +75,7 @@ class Field:
     """One field of a recorded class.
 
     Attributes:
-        sort: `text`, `int`, `float`, `bool`, `time`, `enum`, `mapping` or `sequence`.
+        sort: `text`, `int`, `float`, `bool`, `time`, `bytes`, `enum`, `mapping` or `sequence`.
         enum: the class of its values where `sort` is `enum`.
     """
 
@@ -84,8 +88,12 @@ class Field:
     def is_json(self) -> bool:
         return self.sort in ("mapping", "sequence")
 
+    @property
+    def is_searchable(self) -> bool:
+        return not self.is_json and self.sort != "bytes"
 
-_SORTS = {str: "text", int: "int", float: "float", bool: "bool", datetime: "time"}
+
+_SORTS = {str: "text", int: "int", float: "float", bool: "bool", datetime: "time", bytes: "bytes"}
 
 
 def _field(name: str, hint: Any) -> Field:
@@ -165,6 +173,12 @@ def _time(field: Field, value: Any) -> datetime:
     return value.astimezone(UTC)
 
 
+def _bytes(field: Field, value: Any) -> bytes:
+    if not isinstance(value, bytes):
+        raise _refuse(field, f"takes bytes, not {type(value).__name__}")
+    return value
+
+
 def _enum(field: Field, value: Any) -> StrEnum:
     try:
         return field.enum(value)
@@ -198,6 +212,7 @@ _CHECKS: Mapping[str, Callable[[Field, Any], Any]] = {
     "float": _float,
     "bool": lambda field, value: bool(value),
     "time": _time,
+    "bytes": _bytes,
     "enum": _enum,
     "mapping": _json,
     "sequence": _json,
@@ -238,18 +253,18 @@ def _unknown_field(kind: type, name: str) -> InputError:
         f"{kind.__name__} has no field {name!r} to search by",
         code="records.unknown_field",
         subject=name,
-        hint=f"It has {', '.join(name for name, field in fields_of(kind).items() if not field.is_json)}",
+        hint=f"It has {', '.join(name for name, field in fields_of(kind).items() if field.is_searchable)}",
     )
 
 
 def searchable(kind: type, name: str) -> Field:
-    """The field of that name, which must not hold JSON.
+    """The field of that name, which must hold neither JSON nor bytes.
 
     Raises:
         InputError: `records.unknown_field`.
     """
     field = fields_of(kind).get(name)
-    if field is None or field.is_json:
+    if field is None or not field.is_searchable:
         raise _unknown_field(kind, name)
     return field
 

@@ -16,6 +16,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -60,6 +61,7 @@ _TYPES = {
     "float": Double,
     "bool": Boolean,
     "time": UtcDateTime,
+    "bytes": LargeBinary,
     "mapping": JSON,
     "sequence": JSON,
 }
@@ -85,6 +87,7 @@ INDEXES = {
     "verdicts": [("kind", "created_at"), ("candidate_id",)],
     "predictions": [("model_id",), ("clip_id",)],
     "snapshots": [("created_at",)],
+    "texts": [("audio_id",), ("embedder",)],
 }
 
 
@@ -164,6 +167,18 @@ def _delivery_tables(metadata: MetaData) -> None:
     )
 
 
+def _text_changes(metadata: MetaData) -> None:
+    """For each text that is or was there, the number of its last change; kept by triggers.
+
+    Numbers rise, but one may be seen before a lower one whose unit of work lasts longer: on PostgreSQL
+    readers go by the id of that (`written_in`).
+    """
+    columns = [_counter("number"), Column("text_id", text_type(), nullable=False, unique=True)]
+    columns.append(Column("written_in", BigInteger, nullable=False, server_default=text("0")))
+    table = Table("text_changes", metadata, *columns, sqlite_autoincrement=True)
+    Index("ix_text_changes_written_in", table.c.written_in)
+
+
 @cache
 def schema() -> MetaData:
     """Every table. The migrations make the same; a test compares them."""
@@ -172,4 +187,5 @@ def schema() -> MetaData:
         _entity_table(metadata, kind)
     _add_running_job_index(metadata.tables["jobs"])
     _event_tables(metadata)
+    _text_changes(metadata)
     return metadata

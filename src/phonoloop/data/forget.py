@@ -21,6 +21,7 @@ from phonoloop.core.ports import Transaction
 from phonoloop.data.model import (
     AuditEntry,
     Clip,
+    IndexedText,
     IntakeOutcome,
     Recording,
     Speaker,
@@ -131,6 +132,8 @@ def _drop_texts(tx: Transaction, audio_id: str) -> None:
         tx.delete(Clip, clip.clip_id)
     for revision in tx.find(TranscriptRevision, audio_id=audio_id):
         tx.delete(TranscriptRevision, revision.revision_id)
+    for text in tx.find(IndexedText, audio_id=audio_id):
+        tx.delete(IndexedText, text.text_id)
     tx.delete(Transcript, audio_id)
 
 

@@ -160,6 +160,60 @@ class TranscriptRevision:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IndexedText:
+    """A stretch of a transcript that can be found: what is said in one clip, or in a whole recording that
+    nobody aligned. It goes with its transcript; what it copies from the records never changes there.
+
+    Attributes:
+        text_id: the recording and the span, as a clip is named.
+        clip_id: empty where the span is no clip's.
+        recorded_at: when the recording was taken in.
+        revision: of the transcript.
+        words, plain, pairs: what exact words are looked up in, one space between two: the words in scoring
+            form, those without their marks, neighbours of those joined by `_`.
+        embedder: version of what made the vector.
+        vector: little-endian float16, of length 1; empty where the text holds no word.
+    """
+
+    text_id: str
+    audio_id: str
+    clip_id: str
+    speaker_id: str
+    split: Split
+    provenance: Provenance
+    snr_db: float
+    recorded_at: datetime
+    start_sample: int
+    end_sample: int
+    revision: int
+    text: str
+    words: str
+    plain: str
+    pairs: str
+    embedder: str
+    vector: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchIndex:
+    """What the texts of a collection are embedded with now.
+
+    Attributes:
+        name: of the collection: `texts`.
+        embedder: version; texts of another one are embedded anew.
+        rarity: blob key of how rare words are here; empty before the first training.
+        trained_on: how many texts that was counted on.
+    """
+
+    name: str
+    embedder: str
+    embedder_name: str
+    rarity: str = ""
+    trained_on: int = 0
+    updated_at: datetime = field(default_factory=utc_now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """A frozen dataset, named by the hash of its manifests and of the rules that chose them.
 

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from phonoloop.core.ids import clip_id
-from phonoloop.data.model import Clip, Recording, Speaker, Split
+from phonoloop.data.model import Clip, IndexedText, Provenance, Recording, Speaker, Split
+from phonoloop.search.words import pairs, plain, words_of
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
@@ -55,6 +56,28 @@ def a_clip(
         end_sample=end_sample,
         **usual | fields,
     )
+
+
+def a_text(text_id: str, *, text: str, **fields: Any) -> IndexedText:
+    words = words_of(text)
+    usual = {
+        "audio_id": f"rec-{text_id}",
+        "clip_id": "",
+        "speaker_id": "lan",
+        "split": Split.TRAIN,
+        "provenance": Provenance.HUMAN,
+        "snr_db": 25.0,
+        "recorded_at": NOON,
+        "start_sample": 0,
+        "end_sample": 48_000,
+        "revision": 1,
+        "words": " ".join(words),
+        "plain": " ".join(plain(words)),
+        "pairs": " ".join(pairs(plain(words))),
+        "embedder": "test",
+        "vector": b"",
+    }
+    return IndexedText(text_id=text_id, text=text, **usual | fields)
 
 
 class ManualClock:

@@ -2,4 +2,4 @@
 `install_triggers`."""
 
 #: the last revision; a test compares it with the scripts
-HEAD = "0002"
+HEAD = "0003"

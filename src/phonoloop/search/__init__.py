@@ -1,0 +1,1 @@
+"""Search: texts as vectors and as words, and both together."""

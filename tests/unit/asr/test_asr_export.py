@@ -22,6 +22,7 @@ from phonoloop.asr.train import train
 from phonoloop.core.errors import IntegrityError, NotFoundError, UnavailableError
 from phonoloop.core.speech import Transcriber
 from phonoloop.testing.tones import speak, tiny_recipe
+from phonoloop.training import checkpoint
 
 
 def train_once(corpus, out, **changes):
@@ -250,6 +251,29 @@ def test_the_same_shape_takes_the_earlier_graphs(trained, trained_later, exporte
     assert not np.allclose(hears(later.folder, features), hears(exported, features), atol=1e-2)
     for name in (MODEL, STREAM_MODEL):  # bit by bit what tracing this model gave
         assert (back.folder / name).read_bytes() == (exported / name).read_bytes()
+
+
+def test_a_model_that_is_very_sure_is_exported_too(trained, tmp_path):
+    """Its log-probabilities reach -100, where single precision is not good to 0.0001."""
+    sure = shutil.copytree(trained, tmp_path / "sure")
+    weights = checkpoint.load_weights(sure / "model.pt")
+    weights["head.weight"] *= 30
+    torch.save({"model": weights}, sure / "model.pt")
+    one = export(sure, tmp_path / "one")
+    with np.load(one.folder / artefact.GOLDEN) as golden:
+        features, expected = golden["features_1"], golden["log_probs_1"]
+    heard = run_model(session_for(one.folder / MODEL, threads=1), features)
+    assert np.abs(heard - expected).max() > artefact.TOLERANCE
+    assert one.worst_difference <= artefact.TOLERANCE
+
+
+@pytest.mark.parametrize(
+    ("expected", "heard", "within"),
+    [(-0.1, -0.10005, True), (-0.1, -0.1002, False), (-40.0, -40.0002, True), (-40.0, -40.01, False)],
+)
+def test_differences_are_relative_to_what_is_ruled_out(expected, heard, within):
+    difference = artefact.largest_difference(np.float32([[heard]]), np.float32([[expected]]))
+    assert (difference <= artefact.TOLERANCE) == within
 
 
 @pytest.mark.parametrize(

@@ -129,8 +129,14 @@ def word_distance(one: str, other: str, dialect: str = "north") -> float:
     return onset[a[0]][b[0]] + rime[a[1]][b[1]] + tone[a[2]][b[2]]
 
 
-def distance_matrix(ones: Sequence[str], others: Sequence[str], dialect: str = "north") -> np.ndarray:
+def distance_matrix(
+    ones: Sequence[str], others: Sequence[str], dialect: str = "north", *, letters: bool = True
+) -> np.ndarray:
     """`word_distance` of every pair, by table: (len(ones), len(others)) float32.
+
+    Args:
+        letters: compare words that are no syllables by their letters, which is slow for many; otherwise
+            they are 0 from themselves and 1 from all others.
 
     Raises:
         InputError: `text.dialect`.
@@ -142,9 +148,22 @@ def distance_matrix(ones: Sequence[str], others: Sequence[str], dialect: str = "
     matrix = tables.onset[np.ix_(rows[:, 0], columns[:, 0])]
     matrix += tables.rime[np.ix_(rows[:, 1], columns[:, 1])]
     matrix += tables.tone[np.ix_(rows[:, 2], columns[:, 2])]
-    for i, j in np.argwhere(foreign_rows[:, None] | foreign_columns[None, :]):
+    foreign = foreign_rows[:, None] | foreign_columns[None, :]
+    if not letters:
+        matrix[foreign] = _differ(ones, others)[foreign]
+        return matrix
+    for i, j in np.argwhere(foreign):
         matrix[i, j] = _letters_distance(*sorted((ones[i], others[j])))
     return matrix
+
+
+def _differ(ones: Sequence[str], others: Sequence[str]) -> np.ndarray:
+    numbers: dict[str, int] = {}
+    rows, columns = (
+        np.array([numbers.setdefault(word, len(numbers)) for word in words], dtype=np.int64)
+        for words in (ones, others)
+    )
+    return rows[:, None] != columns[None, :]
 
 
 def _all_places(words: Sequence[str], dialect: str) -> tuple[np.ndarray, np.ndarray]:

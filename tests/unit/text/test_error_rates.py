@@ -1,7 +1,7 @@
 import pytest
 
 from phonoloop.core.errors import ResourceError
-from phonoloop.text import error_rates
+from phonoloop.text import alignment, error_rates
 from phonoloop.text.error_rates import (
     Counts,
     Edit,
@@ -78,7 +78,7 @@ def test_by_class_adds_up_each_class():
 
 
 def test_texts_that_would_not_fit_in_memory_are_refused(monkeypatch):
-    monkeypatch.setattr(error_rates, "_MOST_CELLS", 8)
+    monkeypatch.setattr(alignment, "_MOST_CELLS", 8)
     with pytest.raises(ResourceError) as caught:
         word_errors("a b c", "d e f")
     assert caught.value.code == "text.too_long"

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phonoloop.core.errors import InputError
@@ -97,6 +97,7 @@ def test_texts_sound_the_same_word_by_word():
     assert not sounds_same("hello bà", "hallo bà")
 
 
+@settings(deadline=None)  # the first use builds the tables
 @given(WORDS, WORDS, DIALECT)
 def test_distance_of_syllables(one, other, dialect):
     apart = distance(one, other, dialect)
@@ -109,6 +110,7 @@ def test_distance_of_syllables(one, other, dialect):
 TEXTS = st.lists(WORDS | st.text(max_size=8), max_size=5).map(" ".join)
 
 
+@settings(deadline=None)  # the first use builds the tables
 @given(TEXTS, TEXTS, DIALECT)
 def test_distance_of_any_texts(one, other, dialect):
     apart = distance(one, other, dialect)
@@ -160,6 +162,8 @@ def test_the_matrix_has_the_distance_of_each_pair():
         expected = [[word_distance(one, other, dialect) for other in others] for one in ones]
         assert np.allclose(matrix, expected, atol=1e-6)
     assert distance_matrix([], others).shape == (0, 3)
+    by_name = distance_matrix(["hello", "ba"], ["hallo", "hello", "ba"], letters=False)
+    assert by_name.tolist() == [[1, 0, 1], [1, 1, 0]]
 
 
 def test_every_syllable_has_sounds_that_the_features_know():
@@ -205,6 +209,7 @@ class TestAnyLanguage:
         assert sound_distance("5", "5") == 0
         assert sound_distance("5", "2") == sound_distance("5", "a") == sound_distance("", "a") == 1
 
+    @settings(deadline=None)  # the first use builds the tables
     @given(
         st.lists(st.sampled_from(["a", "t", "ʃ", "h", "5", "iə", "˧˥", "x̌", ""]), max_size=6),
         st.text(max_size=6),

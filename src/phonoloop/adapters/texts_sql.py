@@ -1,7 +1,7 @@
 """The texts of records in SQLite (words in FTS5) or PostgreSQL (words in full text search).
 
 Words come cut from the program, and are handed over so that neither database cuts or changes them: to
-FTS5 as quoted phrases, to PostgreSQL as lexemes, which is what its `simple` configuration would leave of them.
+FTS5 as quoted phrases, to PostgreSQL as lexemes, which is what its `simple` configuration makes of words.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class SqlTexts:
         return now
 
     def _mark(self, connection: Connection) -> int:
-        """SQLite writes one unit of work after another, so numbers tell. On PostgreSQL those that were
-        under way at this look may still bring lower ones: the oldest of them is where the next look begins."""
+        """SQLite writes one unit of work after another, so numbers tell. On PostgreSQL those that are under
+        way at this look may still bring lower ones: at the oldest of them the next look begins."""
         if self._database.is_sqlite:
             return connection.scalar(text("SELECT coalesce(max(number), 0) FROM text_changes"))
         return connection.scalar(text("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"))

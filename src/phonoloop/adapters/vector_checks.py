@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from phonoloop.core.errors import InputError
-from phonoloop.core.ports import VectorPoint
+from phonoloop.core.ports import Range, VectorPoint
 
 
 def _invalid(why: str, subject: str = "") -> InputError:
@@ -56,3 +57,30 @@ def check_equals(equals: Mapping[str, Any] | None) -> dict[str, str | int | bool
                 hint="Filter by text, whole numbers, true or false",
             )
     return dict(equals or {})
+
+
+def check_ranges(ranges: Mapping[str, Range] | None) -> dict[str, Range]:
+    """The ranges as a dictionary, without those that have no bound.
+
+    Raises:
+        InputError: `vector.filter`, where a bound is no number.
+    """
+    for name, bounds in (ranges or {}).items():
+        if not all(bound is None or _is_number(bound) for bound in bounds):
+            raise InputError(
+                f"payloads cannot lie between {bounds[0]!r} and {bounds[1]!r}",
+                code="vector.filter",
+                subject=name,
+                hint="Give numbers, or None for no bound",
+            )
+    return {name: bounds for name, bounds in (ranges or {}).items() if bounds != (None, None)}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def is_within(value: Any, bounds: Range) -> bool:
+    """Whether a payload's value is a number in a range."""
+    low, high = bounds
+    return _is_number(value) and (low is None or value >= low) and (high is None or value < high)

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from phonoloop.adapters.vector_checks import check_equals, direction, last_of_each
-from phonoloop.core.ports import VectorHit, VectorPoint
+from phonoloop.adapters.vector_checks import check_equals, check_ranges, direction, is_within, last_of_each
+from phonoloop.core.ports import Range, VectorHit, VectorPoint
 
 _TABLE = """CREATE TABLE IF NOT EXISTS points
 (point_id TEXT PRIMARY KEY, vector BLOB NOT NULL, payload TEXT NOT NULL)"""
@@ -52,13 +52,18 @@ class ExactVectorIndex:
                 self._rows.set(name, unit, json.loads(record[2]))
 
     def search(
-        self, vector: np.ndarray, *, k: int, equals: Mapping[str, Any] | None = None
+        self,
+        vector: np.ndarray,
+        *,
+        k: int,
+        equals: Mapping[str, Any] | None = None,
+        ranges: Mapping[str, Range] | None = None,
     ) -> list[VectorHit]:
-        wanted = check_equals(equals)
+        wanted = check_equals(equals), check_ranges(ranges)
         with self._lock:
             self._refresh()
             unit = direction(vector, self._rows.dimensions)
-            return self._rows.nearest(unit, k, wanted)
+            return self._rows.nearest(unit, k, *wanted)
 
     def delete(self, point_ids: Sequence[str]) -> None:
         with self._lock:
@@ -147,8 +152,10 @@ class _Rows:
             self.names[place], self._payloads[place] = last_name, last_payload
             self._place[last_name] = place
 
-    def nearest(self, unit: np.ndarray, k: int, wanted: Mapping[str, Any]) -> list[VectorHit]:
-        places = self._matching(wanted)
+    def nearest(
+        self, unit: np.ndarray, k: int, wanted: Mapping[str, Any], ranges: Mapping[str, Range]
+    ) -> list[VectorHit]:
+        places = self._matching(wanted, ranges)
         if k <= 0 or places.size == 0:
             return []
         scores = self._matrix[: len(self.names)] @ unit
@@ -161,10 +168,15 @@ class _Rows:
             VectorHit(self.names[places[i]], float(scores[i]), dict(self._payloads[places[i]])) for i in order
         ]
 
-    def _matching(self, wanted: Mapping[str, Any]) -> np.ndarray:
-        if not wanted:
+    def _matching(self, wanted: Mapping[str, Any], ranges: Mapping[str, Range]) -> np.ndarray:
+        if not wanted and not ranges:
             return np.arange(len(self.names))
-        kept = [i for i, payload in enumerate(self._payloads) if _has(payload, wanted)]
+        kept = [
+            i
+            for i, payload in enumerate(self._payloads)
+            if _has(payload, wanted)
+            and all(is_within(payload.get(name), bounds) for name, bounds in ranges.items())
+        ]
         return np.array(kept, np.int64)
 
 

@@ -12,9 +12,9 @@ from uuid import NAMESPACE_URL, uuid5
 
 import numpy as np
 
-from phonoloop.adapters.vector_checks import check_equals, direction, last_of_each
+from phonoloop.adapters.vector_checks import check_equals, check_ranges, direction, last_of_each
 from phonoloop.core.errors import ConfigError, UnavailableError
-from phonoloop.core.ports import VectorHit, VectorPoint
+from phonoloop.core.ports import Range, VectorHit, VectorPoint
 
 #: after so many new points the graph is built anew; before, they are compared one by one
 _OPTIMISE_EVERY = 10_000
@@ -53,9 +53,14 @@ class QdrantEdgeIndex:
                 self.optimise()
 
     def search(
-        self, vector: np.ndarray, *, k: int, equals: Mapping[str, Any] | None = None
+        self,
+        vector: np.ndarray,
+        *,
+        k: int,
+        equals: Mapping[str, Any] | None = None,
+        ranges: Mapping[str, Range] | None = None,
     ) -> list[VectorHit]:
-        wanted = check_equals(equals)
+        wanted = check_equals(equals), check_ranges(ranges)
         with self._lock:
             unit = direction(vector, self._dimensions)
             if self._shard is None or k <= 0:
@@ -64,7 +69,7 @@ class QdrantEdgeIndex:
                 self._edge.SearchRequest(
                     self._edge.Query.Nearest(unit.tolist()),
                     limit=k,
-                    filter=self._filter(wanted),
+                    filter=self._filter(*wanted),
                     with_payload=True,
                 )
             )
@@ -137,10 +142,16 @@ class QdrantEdgeIndex:
                 hint="See that no other process has it open; it can be deleted and built anew",
             ) from error
 
-    def _filter(self, wanted: Mapping[str, Any]) -> Any:
-        if not wanted:
+    def _filter(self, wanted: Mapping[str, Any], ranges: Mapping[str, Range]) -> Any:
+        if not wanted and not ranges:
             return None
         conditions = [
+            self._edge.FieldCondition(
+                key=_number_key(name), range=self._edge.RangeFloat(gte=low, lt=high, gt=None, lte=None)
+            )
+            for name, (low, high) in ranges.items()
+        ]
+        conditions += [
             self._edge.FieldCondition(key="terms", match=self._edge.MatchValue(_term(name, value)))
             for name, value in wanted.items()
         ]
@@ -168,12 +179,27 @@ def _term(name: str, value: str | int | bool) -> str:
     return f"{name}={json.dumps(value, ensure_ascii=False)}"
 
 
+def _number_key(name: str) -> str:
+    # names may hold dots and brackets, which the library reads as a path
+    return "numbers." + "".join(f"{byte:02x}" for byte in name.encode())
+
+
 def _stored(point: VectorPoint) -> dict[str, Any]:
     """The payload as text, and what one can filter by as terms: the library takes true for 1, and
     reads dots and brackets in names as a path."""
     payload = dict(point.payload)
     terms = [_term(name, value) for name, value in payload.items() if isinstance(value, (str, int))]
-    return {"point_id": point.point_id, "payload": json.dumps(payload), "terms": terms}
+    numbers = {
+        _number_key(name).removeprefix("numbers."): value
+        for name, value in payload.items()
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+    }
+    return {
+        "point_id": point.point_id,
+        "payload": json.dumps(payload),
+        "terms": terms,
+        "numbers": numbers,
+    }
 
 
 def _to_hit(hit: Any) -> VectorHit:

@@ -209,15 +209,25 @@ class VectorHit:
     payload: Mapping[str, Any]
 
 
+#: from the first on, and below the second; None for no bound
+Range = tuple[float | None, float | None]
+
+
 class VectorIndex(Protocol):
     """Nearest neighbours by cosine."""
 
     def upsert(self, points: Sequence[VectorPoint]) -> None: ...
 
     def search(
-        self, vector: np.ndarray, *, k: int, equals: Mapping[str, Any] | None = None
+        self,
+        vector: np.ndarray,
+        *,
+        k: int,
+        equals: Mapping[str, Any] | None = None,
+        ranges: Mapping[str, Range] | None = None,
     ) -> list[VectorHit]:
-        """At most k, best first, among those whose payload has these values."""
+        """At most k, best first, among those whose payload has these values, and numbers in these ranges.
+        What the filter keeps out takes nobody's place."""
         ...
 
     def delete(self, point_ids: Sequence[str]) -> None: ...

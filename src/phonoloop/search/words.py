@@ -6,6 +6,7 @@ Both databases are given words that are cut already, so that they and the embedd
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from phonoloop.text.normalise import for_scoring
 from phonoloop.text.syllables import strip_marks
@@ -37,4 +38,4 @@ def plain(words: Sequence[str]) -> list[str]:
 
 def pairs(words: Sequence[str]) -> list[str]:
     """Neighbours as one word each: rarer than either, so cheaper to look up."""
-    return [f"{first}_{second}" for first, second in zip(words, words[1:], strict=False)]
+    return [f"{first}_{second}" for first, second in pairwise(words)]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from phonoloop.app.bootstrap import App
 from phonoloop.app.hearing import recogniser_of
 from phonoloop.asr.evaluate import Evaluation, evaluate
@@ -9,8 +12,11 @@ from phonoloop.core.errors import ManifestError
 from phonoloop.data.manifest import ManifestRow, parse_manifest
 from phonoloop.data.model import GoldenSet
 from phonoloop.registry import decide, golden
+from phonoloop.registry.figures import syllable_figures
 from phonoloop.registry.model import Prediction, Verdict
+from phonoloop.registry.promote import champion_of, model_of
 from phonoloop.registry.rule import PromotionRule
+from phonoloop.registry.slices import slices_of
 from phonoloop.text.normalise import NORMALISER_VERSION
 
 
@@ -19,15 +25,32 @@ def judge_model(app: App, model_id: str) -> Verdict:
 
     Killed in between, it is done again: what was heard is kept, and the verdict comes from content.
     """
-    frozen = freeze_golden(app)
-    terms = decide.Terms(golden=frozen, rule=promotion_rule(app), normaliser_version=NORMALISER_VERSION)
+    frozen, rule = freeze_golden(app), promotion_rule(app)
+    figures = {}
     if frozen is not None:
         with app.records.transaction() as tx:
             missing = decide.not_evaluated(tx, model_id, frozen)
         for name in missing:
             hear_golden(app, name, frozen)
+        figures = {name: _syllable_figures(app, name, frozen, rule) for name in _compared(app, model_id)}
+    terms = decide.Terms(
+        golden=frozen, rule=rule, normaliser_version=NORMALISER_VERSION, syllable_figures=figures
+    )
     with app.records.transaction() as tx:
         return decide.judge_candidate(tx, model_id, terms)
+
+
+def _compared(app: App, model_id: str) -> list[str]:
+    """The model and the champion."""
+    with app.records.transaction() as tx:
+        champion = champion_of(tx, model_of(tx, model_id).kind)
+    return list(dict.fromkeys([model_id] + ([champion.model_id] if champion else [])))
+
+
+def _syllable_figures(app: App, model_id: str, frozen: GoldenSet, rule: PromotionRule) -> Mapping[str, Any]:
+    with app.records.transaction() as tx:
+        heard = decide.predictions_of(tx, model_id, frozen.manifest_sha256)
+    return syllable_figures(heard, confidence=rule.confidence)
 
 
 def promotion_rule(app: App) -> PromotionRule:
@@ -89,7 +112,7 @@ def _predictions(
             hypothesis=one.hypothesis,
             errors=one.scores.words.errors,
             words=one.scores.words.reference,
-            slices=golden.slices_of(rows[one.key]),
+            slices=slices_of(rows[one.key]),
         )
         for one in evaluation.utterances
     ]

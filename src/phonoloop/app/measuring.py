@@ -11,6 +11,9 @@ from phonoloop.app.bootstrap import App
 from phonoloop.asr.evaluate import Evaluation, evaluate
 from phonoloop.core.speech import Transcriber
 from phonoloop.data.manifest import read_manifest
+from phonoloop.text.syllable_errors import PARTS
+
+_CONFUSIONS_SHOWN = 5
 
 
 def evaluate_manifest(
@@ -48,13 +51,32 @@ def report_lines(report: dict[str, Any], manifest: str) -> Iterator[str]:
     yield f"{report['model_version']} on {manifest}: {size}"
     for label, name in (("WER", "wer"), ("CER", "cer"), ("Syllable error", "syllable_error")):
         yield f"  {label:<15}{rate_words(report[name])}"
+    yield from _part_lines(report["parts"], "  ")
     yield from _confidence_lines(report["confidences"])
     yield f"  Normaliser {report['normaliser_version']}; intervals: 95 %, over speakers"
     for name, parts in report["slices"].items():
         for value, part in parts.items():
             yield f"  WER where {name} is {value}: {rate_words(part['wer'])}, {part['speakers']} speakers"
+            if name == "dialect":
+                yield from _part_lines(part["parts"], "    ")
     for key, code, reason in report["failed"][:20]:
         yield f"  Not heard: {key} [{code}] {reason}"
+
+
+def _part_lines(parts: dict[str, Any] | None, margin: str) -> Iterator[str]:
+    """Errors by tone, onset and rime, and what was taken for what most often."""
+    if parts is None:
+        return
+    for part in PARTS:
+        yield f"{margin}{f'{part.capitalize()} error':<15}{rate_words(parts[part])}"
+        confused = [one for one in parts["confusions"] if one["part"] == part][:_CONFUSIONS_SHOWN]
+        if confused:
+            yield f"{margin}  heard as: {', '.join(map(confusion_words, confused))}"
+
+
+def confusion_words(one: dict[str, Any]) -> str:
+    """`ngã → hỏi 12×`; · is no onset, ? a word that is no syllable."""
+    return f"{one['said']} → {one['heard']} {one['times']}×"
 
 
 def _confidence_lines(report: dict[str, Any] | None) -> Iterator[str]:

@@ -17,14 +17,15 @@ from phonoloop.asr.calibration import Outcome, Reliability, outcomes, reliabilit
 from phonoloop.core.errors import AudioError, ManifestError, NotFoundError
 from phonoloop.core.speech import Transcriber
 from phonoloop.data.manifest import ManifestRow, resolve_audio
-from phonoloop.registry.statistics import rate_interval
+from phonoloop.registry.rates import PartRates, Rate, part_rates, rate_of
+from phonoloop.registry.slices import slices_of
 from phonoloop.text.error_rates import Counts, Scores, score
 from phonoloop.text.normalise import NORMALISER_VERSION
 
-#: upper borders of the bands that SNR is sliced into
-_SNR_BORDERS_DB = (5, 10, 15, 20, 30)
 #: an extra with more values than this is no slice but a name
 _MOST_SLICES = 40
+#: of tones, of onsets and of rimes
+_CONFUSIONS, _CONFUSIONS_OF_A_SLICE = 10, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Heard:
     """One utterance.
 
     Attributes:
-        slices: what it belongs to, such as {"dialect": "north", "snr": "10-15 dB"}.
+        slices: what it belongs to, such as {"speaker": "anna", "dialect": "north", "noise": "10-20 dB"}.
         words: confidence of each word that was heard with one, and whether it is right.
     """
 
@@ -48,28 +49,14 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
-class Rate:
-    """Errors over reference tokens, with their 95 % interval for speakers like these.
-
-    Attributes:
-        low, high: None with fewer than two speakers: one says nothing about others.
-    """
-
-    errors: int
-    reference: int
-    rate: float
-    low: float | None
-    high: float | None
-
-
-@dataclass(frozen=True, slots=True)
 class Slice:
-    """The utterances that share a property."""
+    """The utterances that share a property; `parts` is None where they are not Vietnamese."""
 
     utterances: int
     speakers: int
     wer: Rate
     cer: Rate
+    parts: PartRates | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +66,7 @@ class Evaluation:
     Attributes:
         slices: property, then value, such as slices["dialect"]["north"].
         failed: rows that could not be heard, as (key, code, reason); they count in no rate.
+        parts: by tone, onset and rime; None where the references are not Vietnamese.
         confidences: how far words' confidences are from the share of words that are right; None where
             the recogniser gives none.
     """
@@ -94,6 +82,7 @@ class Evaluation:
     slices: Mapping[str, Mapping[str, Slice]]
     failed: tuple[tuple[str, str, str], ...] = ()
     confidences: Reliability | None = None
+    parts: PartRates | None = None
 
 
 def evaluate(
@@ -144,20 +133,27 @@ def summarise(
         cer=rate(heard, lambda scores: scores.characters),
         syllable_error=rate(heard, lambda scores: scores.syllables),
         slices={
-            name: {
-                value: Slice(
-                    len(part),
-                    _speakers(part),
-                    rate(part, lambda scores: scores.words),
-                    rate(part, lambda scores: scores.characters),
-                )
-                for value, part in parts.items()
-            }
+            name: {value: _slice(part) for value, part in parts.items()}
             for name, parts in _sliced(heard).items()
         },
         failed=tuple(failed),
         confidences=reliability([word for one in heard for word in one.words], calibrated=calibrated),
+        parts=_parts(heard),
     )
+
+
+def _slice(heard: Sequence[Heard]) -> Slice:
+    return Slice(
+        len(heard),
+        _speakers(heard),
+        rate(heard, lambda scores: scores.words),
+        rate(heard, lambda scores: scores.characters),
+        _parts(heard, most=_CONFUSIONS_OF_A_SLICE),
+    )
+
+
+def _parts(heard: Sequence[Heard], *, most: int = _CONFUSIONS) -> PartRates | None:
+    return part_rates([(one.speaker, one.scores.parts) for one in heard], most=most)
 
 
 def _hear(transcriber: Transcriber, row: ManifestRow, audio_roots: Sequence[Path]) -> Heard:
@@ -171,33 +167,13 @@ def _hear(transcriber: Transcriber, row: ManifestRow, audio_roots: Sequence[Path
         hypothesis=said.text,
         confidence=said.confidence,
         scores=score(row.text, said.text),
-        slices=slices_of(row),
+        slices=({"speaker": row.speaker} if row.speaker else {}) | slices_of(row),
         words=tuple(outcomes(row.text, said.words)),
     )
 
 
 def _key(row: ManifestRow) -> str:
     return row.clip_id or f"{row.audio_filepath}@{row.offset:.3f}"
-
-
-def slices_of(row: ManifestRow) -> dict[str, str]:
-    """What a row can be sliced by: its speaker, its SNR's band, and every extra that is a text, a whole
-    number or a yes or no."""
-    named = {"speaker": row.speaker} if row.speaker else {}
-    for name, value in row.extras.items():
-        if name == "snr_db" and isinstance(value, int | float):
-            named["snr"] = _snr_band(float(value))
-        elif isinstance(value, str | int) and value != "":
-            named[name] = str(value)
-    return named
-
-
-def _snr_band(snr_db: float) -> str:
-    lower = [border for border in _SNR_BORDERS_DB if border <= snr_db]
-    upper = [border for border in _SNR_BORDERS_DB if border > snr_db]
-    if not lower:
-        return f"below {upper[0]} dB"
-    return f"{lower[-1]}-{upper[0]} dB" if upper else f"{lower[-1]} dB and more"
 
 
 def _sliced(heard: Sequence[Heard]) -> dict[str, dict[str, list[Heard]]]:
@@ -219,18 +195,7 @@ def _speakers(heard: Iterable[Heard]) -> int:
 
 def rate(heard: Sequence[Heard], of: Callable[[Scores], Counts]) -> Rate:
     """One kind of errors, with its interval."""
-    total = sum((of(one.scores) for one in heard), Counts())
-    blocks = _by_speaker(heard, of).values()
-    interval = rate_interval([block.errors for block in blocks], [block.reference for block in blocks])
-    low, high = interval or (None, None)
-    return Rate(total.errors, total.reference, total.rate, low, high)
-
-
-def _by_speaker(heard: Sequence[Heard], of: Callable[[Scores], Counts]) -> dict[str, Counts]:
-    blocks: dict[str, Counts] = {}
-    for one in heard:
-        blocks[one.speaker] = blocks.get(one.speaker, Counts()) + of(one.scores)
-    return blocks
+    return rate_of((one.speaker, of(one.scores)) for one in heard)
 
 
 def to_report(evaluation: Evaluation) -> dict[str, Any]:

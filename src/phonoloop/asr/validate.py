@@ -12,6 +12,7 @@ from phonoloop.asr.ctc import collapse, ctc_loss
 from phonoloop.asr.data import AudioCache, Utterance, make_batch
 from phonoloop.asr.steps import Numerics
 from phonoloop.text.error_rates import Scores, score
+from phonoloop.text.syllable_errors import PARTS, SyllableParts
 from phonoloop.text.tokens import BLANK_ID, Tokenizer
 from phonoloop.training.batching import plan_batches
 
@@ -23,6 +24,7 @@ class Validation:
     Attributes:
         loss: nats per token. blank_share: of all frames.
         first: (reference, hypothesis) of the first utterance, to look at.
+        parts: errors by tone, onset and rime; they are metrics where the references are Vietnamese.
     """
 
     loss: float
@@ -30,14 +32,16 @@ class Validation:
     cer: float
     blank_share: float
     first: tuple[str, str] = ("", "")
+    parts: SyllableParts = SyllableParts()
 
     def to_metrics(self) -> dict[str, float]:
+        by_part = {f"val_{part}": getattr(self.parts, part).rate for part in PARTS}
         return {
             "val_loss": self.loss,
             "val_wer": self.wer,
             "val_cer": self.cer,
             "blank_share": self.blank_share,
-        }
+        } | (by_part if self.parts.vietnamese else {})
 
 
 @torch.no_grad()
@@ -81,4 +85,5 @@ def _summary(
         cer=scores.characters.rate,
         blank_share=blank_share,
         first=(utterances[0].text, heard[0]),
+        parts=scores.parts,
     )

@@ -14,9 +14,11 @@ from phonoloop.core.ports import BlobStore, Transaction
 from phonoloop.data.model import Split
 from phonoloop.registry.lineage import Ancestor, Lineage, lineage_of
 from phonoloop.registry.model import Decision, Model, Verdict
+from phonoloop.text.syllable_errors import PARTS
 
 _KINDS = {"asr": "A speech recogniser", "wakeword": "A wake word detector", "voice": "A synthetic voice"}
 _SHOWN_SPEAKERS = 30
+_SHOWN_CONFUSIONS = 3
 
 
 def model_card(tx: Transaction, blobs: BlobStore, model_id: str) -> str:
@@ -84,6 +86,7 @@ def _measured(model: Model, verdicts: Iterable[Verdict]) -> Iterator[str]:
         if golden["synthetic_share"]:
             share = f"{100 * golden['synthetic_share']:.0f} %"
             yield f"- **{share} of these clips are synthetic speech**: the figure says little about people"
+        yield from _by_part(golden)
     else:
         yield "On no golden set yet."
     others = {name: value for name, value in sorted(model.metrics.items()) if name != "golden"}
@@ -103,6 +106,35 @@ def _figure(golden: Mapping[str, Any]) -> str:
         f"- Measured on golden set `{golden['measured_on']}` (sha256 `{golden['golden_sha256']}`), "
         f"normaliser `{golden['normaliser_version']}`"
     )
+
+
+def _by_part(golden: Mapping[str, Any]) -> Iterator[str]:
+    """Errors by tone, onset and rime, and what was taken for what."""
+    if "parts" not in golden:
+        return
+    confidence = golden["confidence"]
+    yield "\nErrors by part of the syllable, as shares of the syllables that were said:\n"
+    yield "| | tone | onset | rime |"
+    yield "|---|---|---|---|"
+    yield _part_row("all", golden["parts"], confidence)
+    for dialect, parts in golden.get("parts_by_dialect", {}).items():
+        yield _part_row(dialect, parts, confidence)
+    confused = [
+        f"{one['said']} → {one['heard']} ({one['times']}×)"
+        for part in PARTS
+        for one in [c for c in golden["parts"]["confusions"] if c["part"] == part][:_SHOWN_CONFUSIONS]
+    ]
+    if confused:
+        yield f"\nMost often taken for another (tones, onsets, rimes): {', '.join(confused)}"
+
+
+def _part_row(name: str, parts: Mapping[str, Any], confidence: float) -> str:
+    cells = []
+    for part in PARTS:
+        rate = parts[part]
+        interval = None if rate["low"] is None else (rate["low"], rate["high"])
+        cells.append(f"{_rate(rate['rate'])} of {rate['reference']:,} ({_spread(interval, confidence)})")
+    return f"| {name} | {' | '.join(cells)} |"
 
 
 def _spread(interval: Sequence[float] | None, confidence: float) -> str:

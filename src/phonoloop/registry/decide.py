@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -32,11 +32,13 @@ class Terms:
     Attributes:
         golden: None where there is no golden set yet.
         normaliser_version: what both texts went through before errors were counted.
+        syllable_figures: by model id, what `syllable_figures` gives; stands among the model's figures.
     """
 
     golden: GoldenSet | None
     rule: PromotionRule
     normaliser_version: str
+    syllable_figures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def golden_sha256(self) -> str:
@@ -208,7 +210,8 @@ def _prove(tx: Transaction, champion: Model, heard: Sequence[Prediction], terms:
 def _with_figures(model: Model, heard: Sequence[Prediction], terms: Terms) -> Model:
     if not heard:
         return model
-    return replace(model, metrics={**model.metrics, "golden": _figures(heard, terms)})
+    figures = {**_figures(heard, terms), **terms.syllable_figures.get(model.model_id, {})}
+    return replace(model, metrics={**model.metrics, "golden": figures})
 
 
 def _figures(heard: Sequence[Prediction], terms: Terms) -> Mapping[str, Any]:

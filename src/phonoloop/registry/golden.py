@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from phonoloop.core.ports import Transaction
 from phonoloop.core.units import samples_to_seconds, seconds_to_hours
 from phonoloop.data.manifest import ManifestRow, write_manifest
 from phonoloop.data.model import Clip, ClipStatus, GoldenSet, Provenance, Recording, Speaker, Split
-from phonoloop.registry.slices import RECORDED, SPEECH, SYNTHETIC
 
 CHECKED = (Provenance.HUMAN, Provenance.SIDECAR)
 
@@ -30,8 +28,6 @@ SLICE_NAMES = (
     "region",
     "speaker_group",
 )
-NOISE = "noise"
-_NOISE_BANDS_DB = (5, 10, 20, 30)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
@@ -76,28 +72,6 @@ def _row(tx: Transaction, clip: Clip) -> ManifestRow:
             "synthetic": bool(told.get("synthetic", False)),
         },
     )
-
-
-def slices_of(row: ManifestRow) -> dict[str, str]:
-    """What a golden row belongs to: name → value (`{"dialect": "south", "noise": "10-20 dB"}`)."""
-    named = {name: str(row.extras[name]) for name in SLICE_NAMES if row.extras.get(name)}
-    snr_db = row.extras.get("snr_db")
-    if isinstance(snr_db, int | float) and not isinstance(snr_db, bool):
-        named[NOISE] = noise_band(float(snr_db))
-    if "synthetic" in row.extras:
-        named[SPEECH] = SYNTHETIC if row.extras["synthetic"] else RECORDED
-    return named
-
-
-def noise_band(snr_db: float) -> str:
-    """The band a signal-to-noise ratio lies in: below 5, 5-10, 10-20, 20-30, from 30 dB."""
-    if math.isnan(snr_db):
-        raise InputError("a signal-to-noise ratio is missing", code="golden.snr")
-    reached = [edge for edge in _NOISE_BANDS_DB if snr_db >= edge]
-    above = [edge for edge in _NOISE_BANDS_DB if snr_db < edge]
-    if not reached:
-        return f"below {above[0]} dB"
-    return f"{reached[-1]}-{above[0]} dB" if above else f"from {reached[-1]} dB"
 
 
 def freeze(

@@ -1,7 +1,9 @@
-"""Is a candidate worse for some speakers, places or dialects, while better on the whole?"""
+"""What speech can be sliced by, and: is a candidate worse for some speakers, places or dialects, while
+better on the whole?"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,6 +11,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from phonoloop.core.errors import InputError
+from phonoloop.data.manifest import ManifestRow
 from phonoloop.registry import statistics
 from phonoloop.registry.rule import PromotionRule
 
@@ -16,6 +20,11 @@ from phonoloop.registry.rule import PromotionRule
 SPEECH = "speech"
 SYNTHETIC = "synthetic"
 RECORDED = "recorded"
+#: the slices that signal-to-noise ratio is cut into, and their borders
+NOISE = "noise"
+_NOISE_BANDS_DB = (5, 10, 20, 30)
+#: says where a text is from, not what the speech is like
+_NO_SLICES = frozenset({"provenance"})
 
 
 class SliceState(StrEnum):
@@ -55,6 +64,46 @@ class Slice:
 class HasSlices(Protocol):
     @property
     def slices(self) -> Mapping[str, str]: ...
+
+
+def slices_of(row: ManifestRow) -> dict[str, str]:
+    """What a manifest row belongs to: name → value (`{"dialect": "south", "noise": "10-20 dB"}`).
+
+    Every extra that is a text, a whole number or a yes or no; `snr_db` by its band as `noise`,
+    `synthetic` as `speech`.
+
+    Raises:
+        InputError: `golden.snr`, for a signal-to-noise ratio that is no number.
+    """
+    named = {name: _value(value) for name, value in row.extras.items() if _is_slice(name, value)}
+    snr_db = row.extras.get("snr_db")
+    if isinstance(snr_db, int | float) and not isinstance(snr_db, bool):
+        named[NOISE] = noise_band(float(snr_db))
+    if "synthetic" in row.extras:
+        named[SPEECH] = SYNTHETIC if row.extras["synthetic"] else RECORDED
+    return named
+
+
+def _is_slice(name: str, value: Any) -> bool:
+    spelled_apart = name in ("snr_db", "synthetic") or name in _NO_SLICES
+    return not spelled_apart and isinstance(value, str | int) and value != ""
+
+
+def _value(value: str | int) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
+
+
+def noise_band(snr_db: float) -> str:
+    """The band a signal-to-noise ratio lies in: below 5, 5-10, 10-20, 20-30, from 30 dB."""
+    if math.isnan(snr_db):
+        raise InputError("a signal-to-noise ratio is missing", code="golden.snr")
+    reached = [edge for edge in _NOISE_BANDS_DB if snr_db >= edge]
+    above = [edge for edge in _NOISE_BANDS_DB if snr_db < edge]
+    if not reached:
+        return f"below {above[0]} dB"
+    return f"{reached[-1]}-{above[0]} dB" if above else f"from {reached[-1]} dB"
 
 
 def synthetic_share(parts: Sequence[HasSlices]) -> float:

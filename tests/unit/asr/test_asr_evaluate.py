@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from phonoloop.asr.evaluate import Heard, evaluate, slices_of, summarise, to_report
+from phonoloop.app.measuring import report_lines
+from phonoloop.asr.evaluate import Heard, evaluate, summarise, to_report
 from phonoloop.core.errors import ManifestError
 from phonoloop.core.speech import Transcription
 from phonoloop.data.manifest import ManifestRow
@@ -91,16 +94,38 @@ def test_slices_are_rated_on_their_own():
     assert set(evaluation.slices["speaker"]) == {"s1", "s2", "s3"}
 
 
-def test_what_a_row_can_be_sliced_by():
-    row = ManifestRow("a.wav", "x", 1.0, "s1", extras={"snr_db": 12.3, "dialect": "north", "noisy": True})
-    assert slices_of(row) == {"speaker": "s1", "snr": "10-15 dB", "dialect": "north", "noisy": "True"}
+def test_vietnamese_is_rated_by_tone_onset_and_rime_too():
+    evaluation = summarise(
+        [
+            heard("s1", "má ngã", "má ngả", dialect="south"),
+            heard("s2", "má ngã", "bá ngã", dialect="north"),
+        ],
+        model_version="m",
+    )
+    rates = [getattr(evaluation.parts, part).rate for part in ("tone", "onset", "rime")]
+    assert rates == [0.25, 0.25, 0.0]
+    assert [(c.part, c.said, c.heard) for c in evaluation.parts.confusions] == [
+        ("tone", "ngã", "hỏi"),
+        ("onset", "m", "b"),
+    ]
+    by_dialect = evaluation.slices["dialect"]
+    assert (by_dialect["south"].parts.tone.rate, by_dialect["north"].parts.tone.rate) == (0.5, 0.0)
 
 
-@pytest.mark.parametrize(
-    ("snr_db", "band"), [(-3, "below 5 dB"), (5, "5-10 dB"), (29.9, "20-30 dB"), (30, "30 dB and more")]
-)
-def test_snr_bands(snr_db, band):
-    assert slices_of(ManifestRow("a.wav", "x", 1.0, extras={"snr_db": snr_db})) == {"snr": band}
+def test_other_languages_have_no_tones():
+    assert summarise([heard("s1", "hello world", "hello word")], model_version="m").parts is None
+
+
+def test_the_report_of_vietnamese_names_what_was_confused():
+    evaluation = summarise([heard("s1", "má ngã", "má ngả", dialect="south")], model_version="m")
+    report = json.loads(json.dumps(to_report(evaluation)))
+    assert report["parts"]["confusions"] == [{"part": "tone", "said": "ngã", "heard": "hỏi", "times": 1}]
+    lines = list(report_lines(report, "calls.jsonl"))
+    assert "  Tone error     50.0% of 2" in lines
+    assert "    heard as: ngã → hỏi 1×" in lines
+    assert lines.index("    Tone error     50.0% of 2") > lines.index(
+        "  WER where dialect is south: 50.0% of 2, 1 speakers"
+    )
 
 
 def test_a_report_is_json_without_single_utterances():

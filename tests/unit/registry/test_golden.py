@@ -11,10 +11,9 @@ from phonoloop.registry.golden import (
     choose_clips,
     freeze,
     golden_rows,
-    noise_band,
-    slices_of,
     what_is_missing,
 )
+from phonoloop.registry.slices import noise_band, slices_of
 
 
 def bring(tx, name, split, *, attributes=None, **changes):
@@ -143,3 +142,15 @@ def test_noise_bands_do_not_overlap(snr_db, band):
 def test_a_ratio_that_was_not_measured_has_no_band():
     with pytest.raises(InputError):
         noise_band(float("nan"))
+
+
+def test_every_extra_that_names_something_is_a_slice():
+    extras = {"snr_db": 12.3, "dialect": "north", "noisy": True, "floor": 2, "room": "", "level": 0.5}
+    row = ManifestRow("a.wav", "x", 1.0, "s1", extras=extras | {"provenance": "human", "synthetic": False})
+    assert slices_of(row) == {
+        "dialect": "north",
+        "noise": "10-20 dB",
+        "noisy": "yes",
+        "floor": "2",
+        "speech": "recorded",
+    }

@@ -10,8 +10,9 @@ from phonoloop.data.manifest import ManifestRow, write_manifest
 from phonoloop.data.model import AuditEntry, Clip, Provenance, Recording, Snapshot, Split
 from phonoloop.registry.card import model_card
 from phonoloop.registry.decide import judge_candidate
+from phonoloop.registry.figures import syllable_figures
 from phonoloop.registry.lineage import lineage_of, mark_models_of_speaker, models_that_heard
-from phonoloop.registry.model import Model, TrainingRun
+from phonoloop.registry.model import Model, Prediction, TrainingRun
 from phonoloop.registry.promote import register
 
 
@@ -182,6 +183,20 @@ def test_a_card_states_what_each_figure_was_measured_on(house):
     for told in (GOLDEN.manifest_sha256, "`basic-vi-1`", "800 words", "8 speakers", "seed 7", "0.1.0+abc"):
         assert told in card
     assert "CC BY 4.0 1.00 h" in card
+
+
+def test_a_card_says_which_part_of_a_syllable_was_wrong(house):
+    spoken = heard("base", lambda i: 1, of=GOLDEN)
+    house.tx.put(*(replace(one, reference="má ngã", hypothesis="má ngả") for one in spoken))
+    figures = {"base": syllable_figures(house.tx.find(Prediction))}
+    judge_candidate(house.tx, "base", replace(terms(GOLDEN), syllable_figures=figures), now=NOON)
+    card = model_card(house.tx, house.blobs, "base")
+    assert "| | tone | onset | rime |" in card
+    assert "| all | 50.00 % of 160 (95 % interval 50.00 % to 50.00 %, over speakers) | 0.00 % of 160" in card
+    assert "| south | 50.00 % of 80" in card
+    assert "Most often taken for another (tones, onsets, rimes): ngã → hỏi (80×)" in card
+    judged(house, "other", lambda i: 1)
+    assert "onset" not in model_card(house.tx, house.blobs, "other")
 
 
 def test_a_card_says_that_speech_was_synthetic(house):

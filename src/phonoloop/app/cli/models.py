@@ -48,6 +48,8 @@ def _wer(row: dict[str, Any]) -> str:
     golden = row["metrics"].get("golden", {})
     if "rate" not in golden:
         return "not measured"
+    if golden["interval"] is None:
+        return f"{golden['rate']:.1%} (one speaker)"
     low, high = golden["interval"]
     return f"{golden['rate']:.1%} ({low:.1%} to {high:.1%})"
 

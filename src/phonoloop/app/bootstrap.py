@@ -12,6 +12,7 @@ from phonoloop.adapters.blobs_local import LocalBlobStore
 from phonoloop.adapters.bus_sql import SqlEventBus
 from phonoloop.adapters.records_sql import SqlRecords
 from phonoloop.app.champion import ChampionHolder
+from phonoloop.app.language_models import LanguageModels
 from phonoloop.app.presence import Presence, presence
 from phonoloop.app.recognisers import load_recogniser
 from phonoloop.app.settings import Settings
@@ -40,6 +41,7 @@ class App:
     decoder: Decoder
     detector: SpeechDetector
     champion: ChampionHolder
+    language_models: LanguageModels
     presence: Presence
     #: removes what killed writes of objects left; only while nobody writes any
     sweep_blobs: Callable[[], int]
@@ -65,6 +67,7 @@ class App:
             max_duration_s=s.max_clip_s,
             min_snr_db=s.min_snr_db,
             min_confidence=s.min_confidence,
+            max_disagreement=s.max_disagreement,
             ready_hours=s.train_hours_threshold,
         )
 
@@ -112,6 +115,7 @@ def _open(settings: Settings, present: Presence) -> Iterator[App]:
                 decoder=decoder,
                 detector=_detector(settings.speech_detector),
                 champion=ChampionHolder(records, blobs, partial(load_recogniser, threads=settings.threads)),
+                language_models=LanguageModels(blobs),
                 presence=present,
                 sweep_blobs=partial(blobs.sweep, older_than_s=0.0),
             )

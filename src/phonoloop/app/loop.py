@@ -6,9 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from phonoloop.app.bootstrap import App
+from phonoloop.app.champion import Serving
+from phonoloop.app.decoding import BEAM, GREEDY, with_current
 from phonoloop.app.recognisers import load_teacher
 from phonoloop.app.triggers import fire_hours, trained_hours
 from phonoloop.core import events
+from phonoloop.core.errors import ConfigError
 from phonoloop.core.events import Event
 from phonoloop.core.speech import Transcriber
 from phonoloop.data.correct import correct_transcript
@@ -22,20 +25,61 @@ TRANSCRIBE_LEASE_S = 3600.0
 
 
 class Ears:
-    """What hears recordings without text: the champion, else the teacher, else nothing."""
+    """What hears recordings without text: the champion, else the teacher, else nothing.
+
+    Raises:
+        ConfigError: `config.bad_value`, for a setting that names no way of hearing.
+    """
 
     def __init__(self, app: App) -> None:
+        _check(app)
         self._app = app
         self._teacher: Transcriber | None = None
+        self._beam: tuple[tuple[str, str], Transcriber | None] | None = None
 
     def now(self) -> Transcriber | None:
         """The champion as of now. A teacher is loaded once, at the first recording that needs it."""
         serving = self._app.champion.refresh()
         if serving is not None:
-            return serving.transcriber
+            with_beam = self._with_beam(serving) if self._app.settings.decoding == BEAM else None
+            return with_beam or serving.transcriber
+        return self._taught()
+
+    def second(self) -> Transcriber | None:
+        """Who else is asked, as the settings say; None where there is nobody else."""
+        serving, wanted = self._app.champion.refresh(), self._app.settings.second_opinion
+        if serving is None or wanted == "off":
+            return None
+        if wanted == "teacher":
+            return self._taught()
+        if self._app.settings.decoding == BEAM:
+            return serving.transcriber if self._with_beam(serving) else None
+        return self._with_beam(serving)
+
+    def _with_beam(self, serving: Serving) -> Transcriber | None:
+        """The champion with the current language model, made anew only where one of the two is new."""
+        key = serving.model_id, self._app.language_models.current_id()
+        if self._beam is None or self._beam[0] != key:
+            self._beam = key, with_current(self._app, serving.transcriber)
+        return self._beam[1]
+
+    def _taught(self) -> Transcriber | None:
         if self._teacher is None and self._app.settings.teacher:
             self._teacher = load_teacher(self._app.settings.teacher, self._app.settings.language)
         return self._teacher
+
+
+def _check(app: App) -> None:
+    known = {"decoding": (GREEDY, BEAM), "second_opinion": ("off", "decoding", "teacher")}
+    for name, values in known.items():
+        given = getattr(app.settings, name)
+        if given not in values:
+            raise ConfigError(
+                f"{given!r} is no value of {name}",
+                code="config.bad_value",
+                subject="ASR_" + name.upper(),
+                hint=f"Say {' or '.join(values)}",
+            )
 
 
 def consumers(app: App) -> list[Consumer]:
@@ -45,7 +89,7 @@ def consumers(app: App) -> list[Consumer]:
         _consumer(
             "asr",
             [events.RECORDING_INGESTED],
-            lambda event: transcribe_recording(app.ingest, event.subject, ears.now()),
+            lambda event: transcribe_recording(app.ingest, event.subject, ears.now(), second=ears.second()),
             lease_s=TRANSCRIBE_LEASE_S,
             batch=4,
         ),
@@ -83,7 +127,7 @@ def _hear_what_waits(app: App, ears: Ears) -> None:
     with app.records.transaction() as tx:
         waiting = waiting_for_transcript(tx)
     for audio_id in waiting:
-        transcribe_recording(app.ingest, audio_id, ears.now())
+        transcribe_recording(app.ingest, audio_id, ears.now(), second=ears.second())
 
 
 def pump(app: App) -> int:

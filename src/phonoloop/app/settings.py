@@ -52,6 +52,22 @@ class Settings:
     min_confidence: float = _setting(
         0.9, "CURATE_MIN_CONFIDENCE", "least confidence of a machine's transcript that is trained on"
     )
+    max_disagreement: float = _setting(
+        0.1,
+        "CURATE_MAX_DISAGREEMENT",
+        "most word errors between two recognisers on a text to train on",
+    )
+    decoding: str = _setting(
+        "greedy",
+        "ASR_DECODING",
+        "`greedy`, or `beam`: the champion hears new recordings with the current language model",
+    )
+    second_opinion: str = _setting(
+        "off",
+        "ASR_SECOND_OPINION",
+        "who else hears what a machine transcribes: `off`, `decoding` (the champion's other decoding) "
+        "or `teacher`",
+    )
     promotion_rule: str = _setting(
         "paired_bootstrap", "PROMOTION_RULE", "`paired_bootstrap`, or `lower_wer_wins`"
     )

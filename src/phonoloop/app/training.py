@@ -93,6 +93,8 @@ def run_training(app: App, job: Job, report: Report, should_stop: ShouldStop) ->
         model = _publish(app, run, folder)
     report("judge", 0.97, {}, None)
     verdict = judge_model(app, model.model_id)
+    if verdict and verdict.promoted:
+        _tune_language_model(app, model)
     _finish(app, run, model)
     return {
         "run_id": run.run_id,
@@ -142,6 +144,7 @@ def _train_and_export(app: App, run: TrainingRun, report: Report, should_stop: S
     from phonoloop.asr.config import recipe_from_dict
     from phonoloop.asr.export import export
     from phonoloop.asr.train import train
+    from phonoloop.asr.tuning import calibrate_artefact
 
     rows = snapshot_rows(app, run.snapshot_id)
     _require_speech(rows[Split.TRAIN], run)
@@ -162,6 +165,9 @@ def _train_and_export(app: App, run: TrainingRun, report: Report, should_stop: S
     shutil.rmtree(artefacts, ignore_errors=True)
     template = initial or _champion_dir(app, run.kind)
     export(folder, artefacts, model_version=model_id_of(run), template_dir=template)
+    report("calibrate", 0.96, {}, None)
+    if calibrate_artefact(artefacts, rows[Split.VAL], [app.data_dir]) is None:
+        log.warning("%s: too few words in val to calibrate confidences on", model_id_of(run))
     return artefacts
 
 
@@ -215,6 +221,17 @@ def _champion_dir(app: App, kind: str) -> Path | None:
     except PhonoloopError as error:  # a champion that cannot be had must not cost a finished training
         log.warning("%s gives no template for the export: %s", champion.model_id, error)
         return None
+
+
+def _tune_language_model(app: App, model: Model) -> None:
+    """The current language model's weights for the new champion; decoding falls back to defaults without."""
+    from phonoloop.app.lm_training import tune_current
+    from phonoloop.asr.infer import Recogniser
+
+    try:
+        tune_current(app, Recogniser.load(artefact_dir(app.blobs, model)))
+    except PhonoloopError as error:  # the model is trained and promoted whatever a language model says
+        log.warning("the language model is not tuned for %s: %s", model.model_id, error)
 
 
 def _publish(app: App, run: TrainingRun, folder: Path) -> Model:

@@ -59,6 +59,10 @@ class BeamConfig:
             )
 
 
+#: what is searched with where nobody says anything else
+DEFAULT = BeamConfig()
+
+
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
     """One reading.

@@ -66,6 +66,26 @@ def common_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_app
 
 
+def decoding_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds what sets the decoding; the command gets `wish`."""
+
+    @click.option("--beam", type=click.IntRange(0, 512), default=0, help="Width of a beam search.")
+    @click.option("--lm", default="", help="Language model: `current`, its id, or the path of an ARPA file.")
+    @click.option("--hotword", "hot_words", multiple=True, help="WORD or WORD:WEIGHT to expect; repeatable.")
+    @click.option("--lexicon", is_flag=True, help="Only words that the language model knows.")
+    @click.option("--alpha", type=float, help="Weight of the language model instead of the tuned one.")
+    @click.option("--beta", type=float, help="What a word earns instead of what was tuned.")
+    @functools.wraps(command)
+    def with_wish(*args: Any, **options: Any) -> Any:
+        from phonoloop.app.decoding import DecodingWish
+
+        names = ("beam", "lm", "hot_words", "lexicon", "alpha", "beta")
+        given = {name: options.pop(name) for name in names}
+        return command(*args, wish=DecodingWish(**given, nbest=options.pop("nbest", 0)), **options)
+
+    return with_wish
+
+
 def emit(as_json: bool, value: Any, lines: Callable[[], Iterable[str]]) -> None:
     """Prints `value` as one line of JSON, or the lines for a person."""
     if as_json:
@@ -113,4 +133,14 @@ def progress(label: str, *, enabled: bool = True) -> Iterator[Callable[[float, s
         yield lambda share, words: bars.update(bar, completed=share, words=words)
 
 
-__all__ = ["App", "common_options", "emit", "error_body", "exit_code", "fail", "progress", "table"]
+__all__ = [
+    "App",
+    "common_options",
+    "decoding_options",
+    "emit",
+    "error_body",
+    "exit_code",
+    "fail",
+    "progress",
+    "table",
+]

@@ -8,7 +8,16 @@ from typing import Any
 import click
 
 from phonoloop.app import views
-from phonoloop.app.cli.common import App, common_options, emit, error_body, exit_code, progress
+from phonoloop.app.cli.common import (
+    App,
+    common_options,
+    decoding_options,
+    emit,
+    error_body,
+    exit_code,
+    progress,
+)
+from phonoloop.app.decoding import DecodingWish, decoding
 from phonoloop.app.hearing import recogniser_of, transcribe_file
 from phonoloop.core.errors import PhonoloopError
 
@@ -17,10 +26,17 @@ from phonoloop.core.errors import PhonoloopError
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--model", default="champion", show_default=True, help="Model id, or an exported folder.")
 @click.option("--segments", is_flag=True, help="One line a segment, with times.")
+@click.option("--nbest", type=click.IntRange(0, 50), default=0, help="Show this many readings.")
+@decoding_options
 @common_options
-def transcribe(app: App, as_json: bool, files: tuple[Path, ...], model: str, segments: bool) -> None:
-    """Write down what is said in FILES, one line a file."""
-    recogniser = recogniser_of(app, model)
+def transcribe(
+    app: App, as_json: bool, files: tuple[Path, ...], model: str, segments: bool, wish: DecodingWish
+) -> None:
+    """Write down what is said in FILES, one line a file.
+
+    With any of the options below it decodes with a beam search, otherwise greedily.
+    """
+    recogniser = decoding(app, recogniser_of(app, model), wish)
     worst = 0
     with progress("Transcribing", enabled=not as_json) as bar:
         for done, path in enumerate(files):
@@ -45,4 +61,7 @@ def _lines(view: dict[str, Any], *, segments: bool, several: bool) -> list[str]:
         return [
             f"{s['start_ms'] / 1000:8.2f} {s['end_ms'] / 1000:8.2f}  {s['text']}" for s in view["segments"]
         ]
-    return [f"{view['file']}: {view['text']}" if several else view["text"]]
+    name = f"{view['file']}: " if several else ""
+    if view["alternatives"]:
+        return [f"{name}{one['score']:9.2f}  {one['text']}" for one in view["alternatives"]]
+    return [name + view["text"]]

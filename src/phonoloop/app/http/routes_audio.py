@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import Annotated, Any
 
-from fastapi import APIRouter, File, Form, Response, UploadFile
+from fastapi import APIRouter, File, Form, Query, Response, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
 from phonoloop.app import hearing, views
+from phonoloop.app.decoding import DecodingWish, decoding
 from phonoloop.app.http.state import CurrentApp
 from phonoloop.app.intake import take_in_upload
 from phonoloop.app.triggers import trained_hours
@@ -24,6 +25,8 @@ from phonoloop.data.sidecar import parse_sidecar
 router = APIRouter(prefix="/v1")
 
 MEGABYTE = 1024 * 1024
+#: no path: over HTTP only what is in the data folder can be named
+LM_NAME = r"^[\w-]{0,64}$"
 
 
 class Correction(BaseModel):
@@ -82,9 +85,19 @@ def ingest(
 
 
 @router.post("/transcribe")
-def transcribe(app: CurrentApp, file: Annotated[UploadFile, File()]) -> dict[str, Any]:
-    """What is said in a recording, by the model that serves. Nothing is kept."""
-    recogniser = hearing.serving_recogniser(app)
+def transcribe(
+    app: CurrentApp,
+    file: Annotated[UploadFile, File()],
+    beam: Annotated[int, Query(ge=0, le=512, description="width of a beam search")] = 0,
+    lm: Annotated[str, Query(pattern=LM_NAME, description="`current`, or a language model's id")] = "",
+    hotword: Annotated[list[str] | None, Query(description="WORD or WORD:WEIGHT to expect")] = None,
+    nbest: Annotated[int, Query(ge=0, le=50, description="readings to tell in `alternatives`")] = 0,
+    lexicon: Annotated[bool, Query(description="only words that the language model knows")] = False,
+) -> dict[str, Any]:
+    """What is said in a recording, by the model that serves; greedily unless a query asks for more.
+    Nothing is kept."""
+    wish = DecodingWish(beam=beam, lm=lm, hot_words=tuple(hotword or ()), nbest=nbest, lexicon=lexicon)
+    recogniser = decoding(app, hearing.serving_recogniser(app), wish)
     with _kept(app, file) as path:
         return views.plain(hearing.transcribe_file(app, recogniser, path))
 

@@ -2,7 +2,13 @@ import unicodedata
 
 import pytest
 
-from phonoloop.text.normalise import NORMALISER_VERSION, display, for_scoring, for_training
+from phonoloop.text.normalise import (
+    NORMALISER_VERSION,
+    display,
+    for_scoring,
+    for_training,
+    is_vietnamese,
+)
 from phonoloop.text.vietnamese import place_tone, vietnamese_letters
 
 
@@ -15,11 +21,14 @@ from phonoloop.text.vietnamese import place_tone, vietnamese_letters
         ("don’t e‑mail", "don't e-mail"),
         ("'tis rock 'n' roll-", "tis rock n roll"),
         ("chào.tạm biệt", "chào tạm biệt"),
-        ("1.000,5 đồng lúc 10:30 ngày 2/9, 10–20 người", "1.000,5 đồng lúc 10:30 ngày 2/9 10-20 người"),
+        (
+            "1.000,5 đồng lúc 10:30 ngày 2/9, 10–20 người",
+            "một nghìn phẩy năm đồng lúc mười giờ ba mươi ngày hai tháng chín mười đến hai mươi người",
+        ),
         ("Hà Nội–Huế", "hà nội huế"),
         ("a\u200bb\ufeffc\u00add", "abcd"),
         ("một\u00a0hai\u3000ba", "một hai ba"),
-        ("giá 50% 🙂 rẻ", "giá 50 rẻ"),
+        ("giá 50% 🙂 rẻ", "giá năm mươi phần trăm rẻ"),
         ("\ud800 nửa ký tự", "nửa ký tự"),
         ("\u0301 dấu lạc", "dấu lạc"),
         ("ĐƯỜNG", "đường"),
@@ -29,6 +38,55 @@ from phonoloop.text.vietnamese import place_tone, vietnamese_letters
 )
 def test_scoring_form(written, scored):
     assert for_scoring(written) == scored
+
+
+@pytest.mark.parametrize(
+    ("written", "scored"),
+    [
+        ("$1,000.5 at 10:30 on 2/9, 10–20 people", "1,000.5 at 10:30 on 2/9 10-20 people"),
+        ("50% of the UN's TP. 🙂", "50 of the un's tp"),
+        ("Việt Nam có 10 người", "việt nam có 10 người"),
+    ],
+)
+def test_digits_and_abbreviations_of_other_languages_stay(written, scored):
+    assert for_scoring(written, "en") == for_training(written, "en-GB") == scored
+
+
+@pytest.mark.parametrize("language", ["vi", "vi-VN", "VI_vn"])
+def test_a_digit_is_the_word_that_is_said_for_it(language):
+    assert for_scoring("Có 10 người, 25 kg", language) == for_scoring(
+        "có mười người hai mươi lăm ki lô gam", language
+    )
+    assert for_training("10h30", language) == "mười giờ ba mươi"
+
+
+@pytest.mark.parametrize("language", ["", "en", "vie", "fr-VI"])
+def test_only_vietnamese_is_spoken_as_vietnamese(language):
+    assert not is_vietnamese(language)
+    assert for_training("10 h", language) == "10 h"
+
+
+@pytest.mark.parametrize(
+    ("said", "scored"),
+    [
+        ("một ngàn lẻ năm", "một nghìn linh năm"),
+        ("hai mươi bốn", "hai mươi tư"),
+        ("ba mươi nhăm", "ba mươi lăm"),
+        ("bẩy rưởi", "bảy rưỡi"),
+        ("số lẻ, đi bốn người", "số lẻ đi bốn người"),
+        ("kĩ sư, bác sỹ", "kỹ sư bác sĩ"),
+    ],
+)
+def test_the_same_word_of_another_region_is_no_error(said, scored):
+    assert for_scoring(said) == scored
+
+
+def test_training_keeps_the_number_words_that_were_said():
+    assert for_training("Một ngàn lẻ năm") == "một ngàn lẻ năm"
+
+
+def test_what_is_left_to_say_in_lower_case_is_said_too():
+    assert for_scoring("(tp.hcm), A–4") == for_scoring(for_scoring("(tp.hcm), A–4"))
 
 
 @pytest.mark.parametrize(
@@ -115,4 +173,4 @@ def test_the_alphabet_has_every_letter_once():
 
 
 def test_version_is_a_name_that_can_stand_beside_a_figure():
-    assert NORMALISER_VERSION == "basic-vi-1"
+    assert NORMALISER_VERSION == "spoken-vi-2"

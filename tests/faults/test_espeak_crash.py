@@ -65,6 +65,16 @@ class TestCrash:
             espeak.synthesize(SENTENCE, **CRASHING)
         assert np.array_equal(espeak.synthesize(SENTENCE, voice="vi"), before)
 
+    def test_phonemes_after_a_crash(self, espeak):
+        with pytest.raises(InputError):
+            espeak.synthesize(SENTENCE, **CRASHING)
+        assert len(espeak.phonemise(SENTENCE, "vi")) == len(SENTENCE.split())
+
+    def test_phonemes_from_a_child_that_died_of_something_else(self, espeak):
+        before = espeak.phonemise(SENTENCE, "vi")
+        os.kill(pid(espeak), signal.SIGKILL)
+        assert espeak.phonemise(SENTENCE, "vi") == before
+
     def test_a_child_that_died_of_something_else_is_replaced_unnoticed(self, espeak):
         before = espeak.synthesize(SENTENCE, voice="vi")
         first = pid(espeak)
@@ -119,6 +129,16 @@ def test_a_hang_ends_and_the_next_call_works():
         assert "vi, speed 1.2" in caught.value.subject
         assert gone(stopped)
         assert espeak.synthesize(SENTENCE, voice="vi").size
+
+
+def test_a_hang_over_phonemes_ends_too():
+    with EspeakSynthesizer(timeout_s=1.0) as espeak:
+        stop_child(espeak)
+        with pytest.raises(ResourceError) as caught:
+            espeak.phonemise(SENTENCE, "vi")
+        assert caught.value.code == "espeak.timeout"
+        assert "phonemes, vi" in caught.value.subject
+        assert espeak.phonemise(SENTENCE, "vi")
 
 
 class TestEnd:

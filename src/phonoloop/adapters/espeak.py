@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import importlib
 import math
+import re
 import signal
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -30,11 +32,14 @@ TIMEOUT_S = 60.0
 
 _MEMORY_BYTES = 1 << 30
 _TEXT_SHOWN_CHARS = 80
+#: a change of language, stress, and the signs of elision and of a pause
+_NO_PHONEMES = re.compile(r"\([a-z0-9-]+\)|[ˈˌ_\-]")
+_PHONEMES = re.compile(r"[0-9]+|[^0-9\s]+")
 _REFUSALS: dict[str, type[PhonoloopError]] = {"espeak.voice": NotFoundError}
 
 
 class EspeakSynthesizer:
-    """A `Synthesizer` and a phonemiser. Safe to use from several threads, which take turns.
+    """A `Synthesizer` and a `Phonemiser`. Safe to use from several threads, which take turns.
 
     Its process starts with the first call and ends with this object, or with `close`, or at the end
     of a `with`; a call after that starts another.
@@ -105,18 +110,34 @@ class EspeakSynthesizer:
         )
         return np.clip(resampled, -1.0, 1.0)
 
-    def phonemes(self, text: str, language: str) -> str:
-        """The International Phonetic Alphabet, words apart, with espeak-ng's tone digits.
+    def languages(self) -> list[str]:
+        """What `phonemise` takes, in the order of their names: `en-us`, `vi`, `vi-vn-x-south`, …"""
+        return list(self._languages)
+
+    def phonemise(self, text: str, language: str) -> list[tuple[str, ...]]:
+        """The phonemes of each word, in the International Phonetic Alphabet; nothing for nothing to say.
+
+        Words are as espeak-ng groups them: it may run small ones together (`of the`). Numbers and symbols
+        are spelled out, foreign words sound as in their own language. Tones are espeak-ng's digits, each a
+        phoneme of its own after the vowel; stress is left out.
 
         Raises:
             NotFoundError: `espeak.voice`, for a language it does not speak.
-            InputError: `espeak.text`, `espeak.crashed`.
+            InputError: `espeak.text` for text that is not Unicode, `espeak.no_phonemes` for letters and
+                digits that it cannot read in this language, `espeak.crashed`.
             ResourceError: `espeak.timeout`.
         """
         self._check_voice(language)
+        if not text.strip():
+            return []
         _check_text(text)
         request = {"task": "phonemes", "text": text, "voice": language}
-        return self._ask(request, f"phonemes, {language}, {_shown(text)}").content["phonemes"]
+        answer = self._ask(request, f"phonemes, {language}, {_shown(text)}")
+        words = [tuple(chain.from_iterable(map(_phonemes, word))) for word in answer.content["words"]]
+        found = [word for word in words if word]
+        if not found and any(ch.isalnum() for ch in text):
+            raise _no_phonemes(text, language)
+        return found
 
     def _check_voice(self, voice: str) -> None:
         language, _, variant = voice.partition("+")
@@ -189,7 +210,21 @@ def _crashed(about: str, died: ChildDied) -> PhonoloopError:
         f"espeak-ng crashed on this ({died.how})",
         code="espeak.crashed",
         subject=about,
-        hint="Take another voice or speed",
+        hint="Take another voice or speed, or leave out the word that it happens at",
+    )
+
+
+def _phonemes(written: str) -> list[str]:
+    """One of the library's phonemes, or a mark between them, as phonemes: `ˈaː2` is `aː` and `2`."""
+    return _PHONEMES.findall(_NO_PHONEMES.sub("", written))
+
+
+def _no_phonemes(text: str, language: str) -> InputError:
+    return InputError(
+        f"espeak-ng cannot read this in {language}",
+        code="espeak.no_phonemes",
+        subject=_shown(text),
+        hint="Spell it in letters of that language, or take another language: of some only the name is there",
     )
 
 

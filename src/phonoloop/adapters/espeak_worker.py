@@ -28,6 +28,9 @@ _INITIALIZE_DONT_EXIT = 0x8000
 _RATE, _PITCH = 1, 3
 _CHARS_UTF8 = 1
 _PHONEMES_IPA = 0x02
+#: between the phonemes of a word; the interface takes any character, this one is in no text
+_PHONEME_SEPARATOR = "\x1f"
+_PHONEME_MODE = _PHONEMES_IPA | ord(_PHONEME_SEPARATOR) << 8
 
 _SynthCallback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
 _Facts = dict[str, Any]
@@ -71,9 +74,11 @@ class _Espeak:
         return {"rate_hz": rate_hz}
 
     def phonemes(self, _answers: Answers, *, text: str, voice: str) -> _Facts:
+        """Words of phonemes, each as the library writes it: with stress, tones and changes of language."""
         with self._library() as (library, _):
             _select(library, voice)
-            return {"phonemes": " ".join(_clauses(library, _c_string(text)))}
+            clauses = list(_clauses(library, _c_string(text)))
+        return {"words": [word.split(_PHONEME_SEPARATOR) for clause in clauses for word in clause.split(" ")]}
 
     @contextmanager
     def _library(self) -> Iterator[tuple[ctypes.CDLL, int]]:
@@ -166,7 +171,7 @@ def _clauses(library: ctypes.CDLL, text: bytes) -> Iterator[str]:
     library.espeak_TextToPhonemes.restype = ctypes.c_char_p
     rest = ctypes.c_char_p(text)
     while rest.value:  # it moves the pointer on by a clause, and to null after the last
-        clause = library.espeak_TextToPhonemes(ctypes.byref(rest), _CHARS_UTF8, _PHONEMES_IPA)
+        clause = library.espeak_TextToPhonemes(ctypes.byref(rest), _CHARS_UTF8, _PHONEME_MODE)
         if clause.strip():
             yield clause.decode().strip()
 

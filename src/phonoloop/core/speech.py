@@ -100,3 +100,13 @@ class Synthesizer(Protocol):
     def synthesize(self, text: str, *, voice: str, speed: float = 1.0, pitch: float = 1.0) -> np.ndarray:
         """float32 mono in [-1, 1] at 16,000 Hz; speed and pitch are factors of the voice's own."""
         ...
+
+
+class Phonemiser(Protocol):
+    """Says how text sounds, in any language it has."""
+
+    def languages(self) -> list[str]: ...
+
+    def phonemise(self, text: str, language: str) -> list[tuple[str, ...]]:
+        """The phonemes of each word, in the International Phonetic Alphabet, without stress."""
+        ...

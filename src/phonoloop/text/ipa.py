@@ -60,7 +60,7 @@ _MARKS = {
     "˞": 0.06,
 }
 #: what is told apart by no language that matters here, ties, stress and syllable marks
-_IGNORED = frozenset("\u0361\u035c\u032a\u033a\u0329\u032f\u031a\u0306\u031f\u0320\u031e\u031dˈˌ.|‿'")
+_IGNORED = frozenset("\u0361\u035c\u032a\u033a\u0329\u032f\u031a\u0306\u031f\u0320\u031e\u031d\u0308ᵝˈˌ.|‿'")
 _HALF_VOWELS = {"j": "i", "w": "u", "ɥ": "y", "ɰ": "ɯ"}
 _LEVELS = {"˩": 1, "˨": 2, "˧": 3, "˦": 4, "˥": 5}
 _CREAK = "ˀ"

@@ -7,6 +7,7 @@ import pytest
 
 from phonoloop.adapters.espeak import EspeakSynthesizer
 from phonoloop.core.errors import InputError, NotFoundError, UnavailableError
+from phonoloop.text.ipa import sequence_distance
 
 pytest.importorskip("espeakng_loader", reason="the espeak extra is not installed")
 
@@ -81,7 +82,77 @@ def test_threads_take_turns(espeak):
 
 
 def test_phonemes_cover_all_clauses(espeak):
-    assert espeak.phonemes("xin chào. khỏe không?", "vi") == "sˈin tʃˈaː2w xwˈɛ4 xˌoŋ"
+    assert espeak.phonemise("xin chào. khỏe không?", "vi") == [
+        ("s", "i", "n"),
+        ("tʃ", "aː", "2", "w"),
+        ("x", "w", "ɛ", "4"),
+        ("x", "o", "ŋ"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "words"),
+    [
+        ("en-us", "computer, turn on", ["k ə m p j uː ɾ ɚ", "t ɜː n", "ɔ n"]),
+        ("de", "Köche", ["k œ ç ə"]),
+        ("ru", "мир", ["mʲ i r"]),
+        ("fr", "je m'appelle", ["ʒ ə", "m a p ɛ l"]),
+        ("cmn", "你好", ["n i 2 χ ɑu 2"]),
+        ("vi", "chào facebook", ["tʃ aː 2 w", "f eɪ s b ʊ k"]),
+        ("vi", "12", ["m yə 2 j h aːɪ"]),
+        ("en-us", "[[h@l]] <b>", None),
+    ],
+)
+def test_phonemes_of_any_language(espeak, language, text, words):
+    found = [" ".join(word) for word in espeak.phonemise(text, language)]
+    assert found == words if words is not None else len(found) > 3  # commands to espeak-ng are only text
+    assert not any(mark in word for word in found for mark in "ˈˌ_-()\x1f")
+
+
+def phonemes_or_error(espeak, text, language):
+    try:
+        return espeak.phonemise(text, language)
+    except InputError as error:
+        return [] if error.code == "espeak.no_phonemes" else error
+
+
+def test_a_language_that_is_listed_has_phonemes_or_says_that_it_has_none(espeak):
+    languages = espeak.languages()
+    assert {"vi", "vi-vn-x-south", "en-us", "fr", "cmn"} <= set(languages)
+    silent = [language for language in languages if phonemes_or_error(espeak, "mama", language) == []]
+    assert len(silent) < 0.05 * len(languages)  # espeak-ng 1.52 comes without the dictionaries of three
+
+
+@pytest.mark.parametrize("text", ["", " \n", "\u200b", "…"])
+def test_nothing_to_say_has_no_phonemes(espeak, text):
+    assert espeak.phonemise(text, "vi") == []
+
+
+@pytest.mark.parametrize("text", ["\0", "ba\0", "\ud800"])
+def test_what_is_no_text_has_no_phonemes_but_an_error(espeak, text):
+    with pytest.raises(InputError) as caught:
+        espeak.phonemise(text, "vi")
+    assert caught.value.code == "espeak.text"
+
+
+def test_a_language_that_is_not_there_has_no_phonemes(espeak):
+    with pytest.raises(NotFoundError) as caught:
+        espeak.phonemise("hello", "klingon")
+    assert caught.value.code == "espeak.voice"
+
+
+def test_long_and_strange_texts_have_phonemes_too(espeak):
+    assert len(espeak.phonemise("một hai ba " * 10_000, "vi")) == 30_000
+    assert espeak.phonemise("x" * 100_000, "en-us")
+    assert espeak.phonemise("😀 मिठाई 日本 \u202e abc", "vi")
+
+
+def test_words_that_sound_alike_have_near_phonemes(espeak):
+    computer, commuter, banana = (
+        [phoneme for word in espeak.phonemise(text, "en-us") for phoneme in word]
+        for text in ("computer", "commuter", "banana")
+    )
+    assert sequence_distance(computer, commuter) < 0.2 < sequence_distance(computer, banana)
 
 
 @pytest.mark.parametrize("voice", ["xx", "vi+nobody", "", "+f2", "../vi"])

@@ -47,7 +47,7 @@ def load_model(path: Path) -> NgramModel:
         IntegrityError: `lm.damaged`.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             about = json.loads(arrays["about"].tobytes())
             words = arrays["words"].tobytes().decode().split("\n")
             levels = [_level(arrays, n) for n in range(int(about["order"]))]

@@ -238,8 +238,15 @@ def _check_range(name: str, value: float, lowest: float, highest: float) -> None
 
 
 def _check_text(text: str) -> None:
-    if "\0" in text or not text.strip():
+    if not text.strip():
         raise InputError("there is nothing to say in this text", code="espeak.text", subject=_shown(text))
+    if "\0" in text:
+        raise InputError(
+            "there is a NUL character in this text",
+            code="espeak.text",
+            subject=_shown(text),
+            hint="Take it out: the file may not be text",
+        )
     try:
         text.encode()
     except UnicodeEncodeError as error:

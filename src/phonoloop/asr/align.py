@@ -25,6 +25,8 @@ def align_tokens(
     """
     if not tokens:
         return []
+    if len(log_probs) < len(tokens):
+        raise _too_long(len(tokens))
     labels = np.full(2 * len(tokens) + 1, BLANK_ID)
     labels[1::2] = tokens
     path = _best_path(log_probs[:, labels].astype(np.float64), labels)
@@ -55,12 +57,16 @@ def _best_path(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def _last_place(best: np.ndarray, places: int) -> int:
     place = places - 1 if best[-1] >= best[-2] else places - 2
     if not np.isfinite(best[place]):
-        raise InputError(
-            f"{places // 2} tokens do not fit into this audio",
-            code="align.too_long",
-            hint="Give the audio that the text belongs to",
-        )
+        raise _too_long(places // 2)
     return place
+
+
+def _too_long(tokens: int) -> InputError:
+    return InputError(
+        f"{tokens} tokens do not fit into this audio",
+        code="align.too_long",
+        hint="Give the audio that the text belongs to",
+    )
 
 
 def _trace(came: np.ndarray, place: int) -> np.ndarray:

@@ -26,6 +26,7 @@ from phonoloop.text.tables import read_table
 DIALECTS = ("north", "centre", "south")
 #: what each place of a syllable adds to a distance at most
 WEIGHTS = {"onset": 0.30, "glide": 0.08, "vowel": 0.27, "end": 0.15, "tone": 0.20}
+#: longer words are not compared by their letters and not kept: they are the same or not
 _LONGEST_WORD = 64
 
 
@@ -122,6 +123,8 @@ def _aligned(first: Sequence[str], second: Sequence[str], dialect: str) -> float
 
 def word_distance(one: str, other: str, dialect: str = "north") -> float:
     """As `distance`, of single words in lower case and composed: the fastest for one pair."""
+    if max(len(one), len(other)) > _LONGEST_WORD:
+        return float(one != other)
     a, b = _places(one, dialect), _places(other, dialect)
     if a is None or b is None:
         return _letters_distance(*sorted((one, other)))
@@ -153,7 +156,7 @@ def distance_matrix(
         matrix[foreign] = _differ(ones, others)[foreign]
         return matrix
     for i, j in np.argwhere(foreign):
-        matrix[i, j] = _letters_distance(*sorted((ones[i], others[j])))
+        matrix[i, j] = word_distance(ones[i], others[j], dialect)
     return matrix
 
 
@@ -168,7 +171,7 @@ def _differ(ones: Sequence[str], others: Sequence[str]) -> np.ndarray:
 
 def _all_places(words: Sequence[str], dialect: str) -> tuple[np.ndarray, np.ndarray]:
     """(n, 3) places, and (n,) whether a word has none."""
-    found = [_places(word, dialect) for word in words]
+    found = [_places(word, dialect) if len(word) <= _LONGEST_WORD else None for word in words]
     numbers = np.array([places or (0, 0, 0) for places in found], dtype=np.int64).reshape(len(words), 3)
     return numbers, np.array([places is None for places in found], dtype=bool)
 
@@ -232,10 +235,9 @@ def _places(word: str, dialect: str) -> tuple[int, int, int] | None:
 
 @lru_cache(maxsize=1 << 16)
 def _letters_distance(one: str, other: str) -> float:
-    """Edit distance over letters, over the longer word's length; marks alone count a third of a letter.
-    Beyond 64 letters words are the same or not."""
-    if one == other or max(len(one), len(other)) > _LONGEST_WORD:
-        return float(one != other)
+    """Edit distance over letters, over the longer word's length; marks alone count a third of a letter."""
+    if one == other:
+        return 0.0
     above = [float(i) for i in range(len(other) + 1)]
     for letter in one:
         row = [above[0] + 1]

@@ -79,7 +79,7 @@ def parse(word: str, *, any_tone: bool = False) -> Syllable | None:
         any_tone: take syllables that end in c, ch, p or t with any tone too. None is Vietnamese
             (`bat`, `còc`), but recognisers and people without a Vietnamese keyboard write them.
     """
-    found = _parse(word)
+    found = _parse(word) if len(word) <= _LONGEST else None  # long words are not worth keeping
     if found is None or any_tone or found.tone in _TONES_OF_STOPS:
         return found
     return None if rimes()[found.rime].end in _STOPS else found
@@ -87,8 +87,6 @@ def parse(word: str, *, any_tone: bool = False) -> Syllable | None:
 
 @lru_cache(maxsize=65_536)
 def _parse(word: str) -> Syllable | None:
-    if len(word) > _LONGEST:
-        return None
     bare, marks = _without_tone(word.lower())
     parts = _spellings().get(bare)
     if parts is None or len(marks) > 1:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import unicodedata
-from functools import lru_cache
 
 from phonoloop.text.syllables import TONES, compose, parse
 
@@ -18,7 +17,6 @@ def vietnamese_letters() -> str:
     return "".join(sorted(toned | set(_CONSONANTS)))
 
 
-@lru_cache(maxsize=65_536)
 def place_tone(word: str) -> str:
     """A lower-case word with its tone mark where the older style puts it (`hoà` → `hòa`).
 

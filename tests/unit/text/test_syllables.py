@@ -168,6 +168,7 @@ def test_no_text_is_a_crash(text):
 def test_a_very_long_word_is_no_syllable():
     assert parse("a" * 1_000_000) is None
     assert parse("a" + "\u0301" * 1_000_000) is None
+    assert place_tone("à" * 1_000_000) == "à" * 1_000_000
 
 
 @pytest.mark.parametrize(

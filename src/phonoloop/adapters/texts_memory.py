@@ -7,8 +7,8 @@ from dataclasses import asdict
 
 from phonoloop.adapters.records_memory import MemoryRecords
 from phonoloop.core.ports import Transaction
-from phonoloop.data.model import IndexedText, Recording, Speaker
-from phonoloop.search.ports import Changes, Filters, FoundText, Terms
+from phonoloop.data.model import IndexedText, Recording, SearchIndex, Speaker
+from phonoloop.search.ports import COLLECTION, Changes, Filters, FoundText, Terms, WordHit
 
 
 class MemoryTexts:
@@ -18,6 +18,10 @@ class MemoryTexts:
         self._records = records
         self._numbers: dict[str, tuple[int, IndexedText | None]] = {}
         self._last = 0
+
+    def index(self) -> SearchIndex | None:
+        with self._records.transaction() as tx:
+            return tx.get(SearchIndex, COLLECTION)
 
     def changes(self, since: int, visit: Callable[[Changes], object]) -> int:
         with self._records.transaction() as tx:
@@ -35,12 +39,12 @@ class MemoryTexts:
                 self._last += 1
                 self._numbers[name] = (self._last, now.get(name))
 
-    def find_words(self, terms: Terms, filters: Filters, *, limit: int) -> list[str]:
+    def find_words(self, terms: Terms, filters: Filters, *, limit: int) -> list[WordHit]:
         with self._records.transaction() as tx:
             found = [(text, _weight(text, terms)) for text in tx.find(IndexedText)]
         found = [(text, weight) for text, weight in found if weight > 0.0 and filters.lets_through(text)]
         found.sort(key=lambda pair: -pair[1] if terms.ranked else 0.0)
-        return [text.text_id for text, _ in found[:limit]]
+        return [WordHit(t.text_id, t.words, t.embedder, t.vector) for t, _ in found[:limit]]
 
     def read(self, text_ids: Sequence[str]) -> list[FoundText]:
         with self._records.transaction() as tx:

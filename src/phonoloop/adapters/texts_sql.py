@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
+from dataclasses import fields
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     Connection,
     Row,
     Select,
+    Table,
+    bindparam,
     case,
     cast,
     column,
@@ -31,8 +36,8 @@ from phonoloop.adapters import sql_mapping as mapping
 from phonoloop.adapters.entities import fields_of
 from phonoloop.adapters.sql_database import Database
 from phonoloop.adapters.sql_schema import schema
-from phonoloop.data.model import IndexedText, Recording, Speaker
-from phonoloop.search.ports import Changes, Filters, FoundText, Terms
+from phonoloop.data.model import IndexedText, Recording, SearchIndex, Speaker
+from phonoloop.search.ports import COLLECTION, Changes, Filters, FoundText, Terms, WordHit
 
 _BATCH = 2_000
 _MOST_PARAMETERS = 500
@@ -45,6 +50,11 @@ class SqlTexts:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._words = _sqlite_words if database.is_sqlite else _postgresql_words
+
+    def index(self) -> SearchIndex | None:
+        with self._database.read() as connection:
+            row = connection.execute(mapping.select_by_key(SearchIndex), {"key": COLLECTION}).first()
+        return None if row is None else mapping.to_entity(SearchIndex, row)
 
     def changes(self, since: int, visit: Callable[[Changes], object]) -> int:
         with self._database.read() as connection:
@@ -70,11 +80,12 @@ class SqlTexts:
         joined = changes.outerjoin(texts, changes.c.text_id == texts.c.text_id)
         return select(changes.c.text_id.label("changed_id"), texts).select_from(joined).where(fresh)
 
-    def find_words(self, terms: Terms, filters: Filters, *, limit: int) -> list[str]:
+    def find_words(self, terms: Terms, filters: Filters, *, limit: int) -> list[WordHit]:
         if not terms.columns():
             return []
         with self._database.read() as connection:
-            return list(connection.scalars(self._words(terms, filters).limit(limit)))
+            found = connection.execute(self._words(terms, filters).limit(limit))
+            return [WordHit(*row) for row in found]
 
     def read(self, text_ids: Sequence[str]) -> list[FoundText]:
         with self._database.read() as connection:
@@ -93,12 +104,17 @@ def _changes(rows: Sequence[Row]) -> Changes:
 
 
 def _rows(connection: Connection, names: Sequence[str]) -> Sequence[Row]:
+    return connection.execute(_with_what_is_around(), {"names": list(names)}).all()
+
+
+@cache
+def _with_what_is_around() -> Select:
     tables = schema().tables
     texts, audio, speakers = tables["texts"], tables["audio"], tables["speakers"]
     joined = texts.outerjoin(audio, texts.c.audio_id == audio.c.audio_id)
     joined = joined.outerjoin(speakers, texts.c.speaker_id == speakers.c.speaker_id)
-    query = select(*texts.c, *audio.c, *speakers.c).select_from(joined).where(texts.c.text_id.in_(names))
-    return connection.execute(query).all()
+    named = texts.c.text_id.in_(bindparam("names", expanding=True))
+    return select(*texts.c, *audio.c, *speakers.c).select_from(joined).where(named)
 
 
 def _found(row: Row) -> FoundText:
@@ -133,7 +149,11 @@ def _sqlite_words(terms: Terms, filters: Filters) -> Select:
     )
     order = literal_column("texts_words.rank") if terms.ranked else _FTS.c.rowid.desc()
     asked = text("texts_words MATCH :asked").bindparams(asked=_fts5_query(terms))
-    return select(texts.c.text_id).select_from(joined).where(asked, *_clauses(filters)).order_by(order)
+    return select(*_judged_by(texts)).select_from(joined).where(asked, *_clauses(filters)).order_by(order)
+
+
+def _judged_by(texts: Table) -> list[Column]:
+    return [texts.c[field.name] for field in fields(WordHit)]
 
 
 def _fts5_query(terms: Terms) -> str:
@@ -155,7 +175,7 @@ def _postgresql_words(terms: Terms, filters: Filters) -> Select:
         for term, weight in wanted.items()
     ]
     order = sum(said[1:], said[0]).desc() if terms.ranked else texts.c.recorded_at.desc()
-    return select(texts.c.text_id).where(asked, *_clauses(filters)).order_by(order, texts.c.text_id)
+    return select(*_judged_by(texts)).where(asked, *_clauses(filters)).order_by(order, texts.c.text_id)
 
 
 def _holds(column: str, terms: Sequence[str]) -> ColumnElement[bool]:

@@ -107,6 +107,17 @@ def mixed(hashes: np.ndarray) -> np.ndarray:
     return mixed ^ (mixed >> np.uint64(31))
 
 
+def word_hash(kind: str, word: str) -> int:
+    """The hash of the feature `word` or `plain` of one word."""
+    return _hash(kind, word)
+
+
+def pair_hash(first: str, second: str) -> int:
+    """The hash of the feature `plain_pair` of two words without marks."""
+    both = np.array([_hash("plain", first), _hash("plain", second)], np.uint64)
+    return int((mixed(both[:1]) + both[1:])[0])
+
+
 def _views(word: str) -> tuple[str, ...]:
     bare = strip_marks(word)
     plain = sound_of(bare)

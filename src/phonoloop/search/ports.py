@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from phonoloop.data.model import IndexedText, Provenance, Split
+from phonoloop.data.model import IndexedText, Provenance, SearchIndex, Split
+
+#: the name of the one collection
+COLLECTION = "texts"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +67,16 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
+class WordHit:
+    """A text that holds a term, with what it is judged by; see `IndexedText`."""
+
+    text_id: str
+    words: str
+    embedder: str
+    vector: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Changes:
     """What became of some texts since an earlier look."""
 
@@ -91,13 +104,17 @@ class Texts(Protocol):
         UnavailableError: the records cannot be reached.
     """
 
+    def index(self) -> SearchIndex | None:
+        """What the texts are embedded with now."""
+        ...
+
     def changes(self, since: int, visit: Callable[[Changes], object]) -> int:
         """Hands over every text that changed after `since` (0: every text), in batches, in no order; says
         what to ask with the next time. What changed meanwhile may be handed over again then."""
         ...
 
-    def find_words(self, terms: Terms, filters: Filters, *, limit: int) -> list[str]:
-        """The ids of texts that hold any of the terms, best first."""
+    def find_words(self, terms: Terms, filters: Filters, *, limit: int) -> list[WordHit]:
+        """Texts that hold any of the terms, best first."""
         ...
 
     def read(self, text_ids: Sequence[str]) -> list[FoundText]:

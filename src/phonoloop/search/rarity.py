@@ -1,4 +1,4 @@
-"""How rare features are in the user's own texts: what is in every text says little (idf, Spärck Jones 1972)."""
+"""How rare features are in the user's own texts: what is in every text says little (Spärck Jones 1972)."""
 
 from __future__ import annotations
 

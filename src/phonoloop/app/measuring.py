@@ -25,6 +25,7 @@ def evaluate_manifest(
         recogniser,
         rows,
         [manifest.resolve().parent, app.data_dir],
+        language=app.settings.language,
         on_progress=lambda done, total: on_progress(done / max(1, total), f"{done} of {total}"),
     )
 
@@ -72,10 +73,12 @@ def _part_lines(parts: dict[str, Any] | None, margin: str) -> Iterator[str]:
         confused = [one for one in parts["confusions"] if one["part"] == part][:_CONFUSIONS_SHOWN]
         if confused:
             yield f"{margin}  heard as: {', '.join(map(confusion_words, confused))}"
+    if parts["misspelled"]:
+        yield f"{margin}{parts['misspelled']:,} of the words that were heard are no Vietnamese syllables"
 
 
 def confusion_words(one: dict[str, Any]) -> str:
-    """`ngã → hỏi 12×`; · is no onset, ? a word that is no syllable."""
+    """`ngã → hỏi 12×`; · is no onset."""
     return f"{one['said']} → {one['heard']} {one['times']}×"
 
 

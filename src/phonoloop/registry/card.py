@@ -126,6 +126,8 @@ def _by_part(golden: Mapping[str, Any]) -> Iterator[str]:
     ]
     if confused:
         yield f"\nMost often taken for another (tones, onsets, rimes): {', '.join(confused)}"
+    if golden["parts"]["misspelled"]:
+        yield f"\n{golden['parts']['misspelled']:,} of the words that it heard are no Vietnamese syllables"
 
 
 def _part_row(name: str, parts: Mapping[str, Any], confidence: float) -> str:

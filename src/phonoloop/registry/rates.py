@@ -31,12 +31,14 @@ class PartRates:
 
     Attributes:
         confusions: what was taken for what, the most frequent first within tone, onset, rime.
+        misspelled: how many of the words that were heard in place of syllables are none.
     """
 
     tone: Rate
     onset: Rate
     rime: Rate
     confusions: tuple[Confusion, ...]
+    misspelled: int
 
 
 def rate_of(spoken: Iterable[tuple[str, Counts]], *, confidence: float = 0.95) -> Rate:
@@ -71,4 +73,4 @@ def part_rates(
         for part in PARTS
     }
     confusions = tuple(one for part in PARTS for one in top_confusions(total, part, most))
-    return PartRates(**rates, confusions=confusions)
+    return PartRates(**rates, confusions=confusions, misspelled=total.misspelled)

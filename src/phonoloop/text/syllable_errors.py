@@ -5,8 +5,10 @@ replaced syllables sound near. A syllable that was left out or put in is an erro
 that was replaced is an error in the parts that differ.
 
 Onsets and rimes are compared as they sound by the orthography, in no dialect: `c`, `k` and `qu` are one
-onset, `i` and `y` one rime, the rounding of `quả` belongs to its rime (`oa`). Words that are no Vietnamese
-syllable have no parts: in a reference they are left out, in a hypothesis they miss all three.
+onset, `i` and `y` one rime, the rounding of `quả` belongs to its rime (`oa`).
+
+Words of a reference that are no Vietnamese syllable are left out. In a hypothesis they are compared as far
+as they can be read: `thườmg` has the tone and the onset of `thường` and no rime, `12` has nothing.
 """
 
 from __future__ import annotations
@@ -17,11 +19,15 @@ from functools import lru_cache
 
 from phonoloop.text.alignment import Counts, Edit, Op, align_nearest
 from phonoloop.text.phonetics import distance_matrix
-from phonoloop.text.syllables import Syllable, onsets, parse, rimes
+from phonoloop.text.syllables import Syllable, onsets, parse, rimes, tone_of, without_tone
 
 PARTS = ("tone", "onset", "rime")
-#: what a confusion names where the syllable has no onset, and where what was heard is no syllable
-NO_ONSET, NO_SYLLABLE = "·", "?"
+#: what a confusion names where the syllable has no onset, and where what was heard has no such part
+NO_ONSET, NO_PART = "·", "?"
+_NOTHING_HEARD = dict.fromkeys(PARTS, NO_PART)
+_VIETNAMESE_LETTERS = frozenset("aăâbcdđeêghiklmnoôơpqrstuưvxy")
+_VOWELS = frozenset("aăâeêioôơuưy")
+_LONGEST_READ = 20
 #: a text is Vietnamese where at least two thirds of its words are syllables of it
 _VIETNAMESE_SHARE = 2 / 3
 
@@ -33,6 +39,7 @@ class SyllableParts:
     Attributes:
         confusions: (part, said, heard) → how often; only what differs.
         words: all words of the reference, also those that are no syllables.
+        misspelled: words that were heard in place of a syllable and are none.
     """
 
     tone: Counts = Counts()
@@ -40,6 +47,7 @@ class SyllableParts:
     rime: Counts = Counts()
     confusions: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
     words: int = 0
+    misspelled: int = 0
 
     def __add__(self, other: SyllableParts) -> SyllableParts:
         confusions = dict(self.confusions)
@@ -51,6 +59,7 @@ class SyllableParts:
             self.rime + other.rime,
             confusions,
             self.words + other.words,
+            self.misspelled + other.misspelled,
         )
 
     @property
@@ -90,43 +99,60 @@ def split_syllables(text: str) -> list[str]:
 def _counted(ops: Iterable[Op], *, words: int) -> SyllableParts:
     counts = {part: [0, 0, 0, 0] for part in PARTS}
     confusions: dict[tuple[str, str, str], int] = {}
+    misspelled = 0
     for op in ops:
-        # a recogniser may leave out the tone of a syllable that must have one (`bat`)
-        said, heard = _parts(parse(op.reference)), _parts(parse(op.hypothesis, any_tone=True))
+        said, heard = _parts(op.reference), _heard_parts(op.hypothesis)
+        replaced = op.edit is Edit.SUBSTITUTE and said is not None
+        misspelled += replaced and heard["rime"] == NO_PART
         for part in PARTS:
-            _count(counts[part], op.edit, said and said[part], heard and heard[part])
-        for key in _confused(op, said, heard):
-            confusions[key] = confusions.get(key, 0) + 1
-    return SyllableParts(*(Counts(*counts[part]) for part in PARTS), confusions, words)
+            _count(counts[part], op.edit, said and said[part], heard[part])
+            if replaced and said[part] != heard[part]:
+                key = part, said[part], heard[part]
+                confusions[key] = confusions.get(key, 0) + 1
+    return SyllableParts(*(Counts(*counts[part]) for part in PARTS), confusions, words, misspelled)
 
 
-def _count(numbers: list[int], edit: Edit, said: str | None, heard: str | None) -> None:
+def _count(numbers: list[int], edit: Edit, said: str | None, heard: str) -> None:
     """Adds one step to substitutions, deletions, insertions and reference of a part."""
-    numbers[0] += edit in (Edit.MATCH, Edit.SUBSTITUTE) and said is not None and said != heard
+    numbers[0] += edit is Edit.SUBSTITUTE and said is not None and said != heard
     numbers[1] += edit is Edit.DELETE and said is not None
-    numbers[2] += edit is Edit.INSERT and heard is not None
+    numbers[2] += edit is Edit.INSERT and heard != NO_PART
     numbers[3] += said is not None
 
 
-def _confused(
-    op: Op, said: Mapping[str, str] | None, heard: Mapping[str, str] | None
-) -> list[tuple[str, str, str]]:
-    if op.edit is not Edit.SUBSTITUTE or said is None:
-        return []
-    names = heard or dict.fromkeys(PARTS, NO_SYLLABLE)
-    return [(part, said[part], names[part]) for part in PARTS if said[part] != names[part]]
+@lru_cache(maxsize=1 << 16)
+def _parts(word: str) -> dict[str, str] | None:
+    """Tone, onset and rime of a syllable as they are compared and named."""
+    syllable = parse(word)
+    return _named(syllable) if syllable else None
 
 
 @lru_cache(maxsize=1 << 16)
-def _parts(syllable: Syllable | None) -> dict[str, str] | None:
-    """Tone, onset and rime as they are compared and named."""
-    if syllable is None:
-        return None
-    return {
-        "tone": syllable.tone,
-        "onset": onsets()[syllable.onset].sound or NO_ONSET,
-        "rime": _rime(syllable),
-    }
+def _heard_parts(word: str) -> dict[str, str]:
+    """A recogniser may leave out the tone of a syllable that must have one (`bat`), or write none."""
+    syllable = parse(word, any_tone=True)
+    if syllable is not None:
+        return _named(syllable)
+    bare, tone = without_tone(word), tone_of(word)
+    if len(bare) > _LONGEST_READ or tone is None or not bare or not _VIETNAMESE_LETTERS.issuperset(bare):
+        return _NOTHING_HEARD
+    onset = next((o for o in _longest_first() if bare.startswith(o)), None)
+    if onset is None and bare[0] not in _VOWELS:
+        return _NOTHING_HEARD | {"tone": tone}
+    return {"tone": tone, "onset": _onset(onset or ""), "rime": NO_PART}
+
+
+@lru_cache(maxsize=1)
+def _longest_first() -> list[str]:
+    return sorted(filter(None, onsets()), key=len, reverse=True)
+
+
+def _named(syllable: Syllable) -> dict[str, str]:
+    return {"tone": syllable.tone, "onset": _onset(syllable.onset), "rime": _rime(syllable)}
+
+
+def _onset(written: str) -> str:
+    return onsets()[written].sound or NO_ONSET
 
 
 def _rime(syllable: Syllable) -> str:
@@ -146,6 +172,7 @@ def _usual_spellings() -> dict[tuple[str, str, str], str]:
 
 
 def top_confusions(parts: SyllableParts, part: str, most: int = 10) -> list[Confusion]:
-    """What of one part was taken for what, the most frequent first."""
-    found = [Confusion(*key, times) for key, times in parts.confusions.items() if key[0] == part]
+    """What of one part was taken for what, the most frequent first; without what could not be read."""
+    readable = {key: times for key, times in parts.confusions.items() if key[0] == part and key[2] != NO_PART}
+    found = [Confusion(*key, times) for key, times in readable.items()]
     return sorted(found, key=lambda one: (-one.times, one.said, one.heard))[:most]

@@ -87,14 +87,19 @@ def parse(word: str, *, any_tone: bool = False) -> Syllable | None:
 
 @lru_cache(maxsize=65_536)
 def _parse(word: str) -> Syllable | None:
-    bare, marks = _without_tone(word.lower())
+    bare, marks = _split_tone(word.lower())
     parts = _spellings().get(bare)
     if parts is None or len(marks) > 1:
         return None
     return Syllable(*parts, _TONE_OF_MARK[marks] if marks else "ngang")
 
 
-def _without_tone(word: str) -> tuple[str, str]:
+def without_tone(word: str) -> str:
+    """The word without any tone mark, composed; the other marks and the case stay (`Tiếng` → `Tiêng`)."""
+    return _split_tone(word)[0]
+
+
+def _split_tone(word: str) -> tuple[str, str]:
     decomposed = unicodedata.normalize("NFD", word)
     marks = "".join(ch for ch in decomposed if ch in _TONE_OF_MARK)
     bare = "".join(ch for ch in decomposed if ch not in _TONE_OF_MARK)
@@ -145,7 +150,7 @@ def _tone_position(vowels: str, *, has_coda: bool) -> int:
 
 def tone_of(word: str) -> str | None:
     """The tone that a word's mark writes, whether or not it is a syllable; None with several marks."""
-    _, marks = _without_tone(word)
+    _, marks = _split_tone(word)
     if len(marks) > 1:
         return None
     return _TONE_OF_MARK[marks] if marks else "ngang"

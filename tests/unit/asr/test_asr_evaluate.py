@@ -119,6 +119,7 @@ def test_other_languages_have_no_tones():
 def test_the_report_of_vietnamese_names_what_was_confused():
     evaluation = summarise([heard("s1", "má ngã", "má ngả", dialect="south")], model_version="m")
     report = json.loads(json.dumps(to_report(evaluation)))
+    assert report["parts"]["misspelled"] == 0
     assert report["parts"]["confusions"] == [{"part": "tone", "said": "ngã", "heard": "hỏi", "times": 1}]
     lines = list(report_lines(report, "calls.jsonl"))
     assert "  Tone error     50.0% of 2" in lines

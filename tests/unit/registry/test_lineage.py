@@ -195,6 +195,7 @@ def test_a_card_says_which_part_of_a_syllable_was_wrong(house):
     assert "| all | 50.00 % of 160 (95 % interval 50.00 % to 50.00 %, over speakers) | 0.00 % of 160" in card
     assert "| south | 50.00 % of 80" in card
     assert "Most often taken for another (tones, onsets, rimes): ngã → hỏi (80×)" in card
+    assert "no Vietnamese syllables" not in card
     judged(house, "other", lambda i: 1)
     assert "onset" not in model_card(house.tx, house.blobs, "other")
 

@@ -5,25 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from phonoloop.adapters.blobs_local import LocalBlobStore
 from phonoloop.adapters.bus_sql import SqlEventBus
 from phonoloop.adapters.records_sql import SqlRecords
+from phonoloop.adapters.texts_sql import SqlTexts
 from phonoloop.app.champion import ChampionHolder
 from phonoloop.app.language_models import LanguageModels
 from phonoloop.app.presence import Presence, presence
 from phonoloop.app.recognisers import load_recogniser
+from phonoloop.app.searching import Searching
 from phonoloop.app.settings import Settings
 from phonoloop.audio.decode import DecodeLimits, Decoder
 from phonoloop.audio.vad import EnergyDetector, SileroDetector
 from phonoloop.core.errors import ConfigError
 from phonoloop.core.ports import BlobStore, EventBus, Records
 from phonoloop.core.speech import SpeechDetector
+from phonoloop.data.correct import Corrector
 from phonoloop.data.curate import CurateRules
 from phonoloop.data.ingest import IngestContext, IngestRules
 from phonoloop.data.snapshot import Frozen, freeze
+from phonoloop.data.stores import Stores
+from phonoloop.text.confusions import Confusions
+from phonoloop.text.lexicon import Lexicon
 
 MEGABYTE = 1024 * 1024
 #: power cuts are not the event's fault; one that kills its consumer each time is given up all the same
@@ -42,6 +48,7 @@ class App:
     detector: SpeechDetector
     champion: ChampionHolder
     language_models: LanguageModels
+    search: Searching
     presence: Presence
     #: removes what killed writes of objects left; only while nobody writes any
     sweep_blobs: Callable[[], int]
@@ -58,6 +65,16 @@ class App:
     def ingest(self) -> IngestContext:
         rules = IngestRules(max_clip_s=self.settings.max_clip_s, language=self.settings.language)
         return IngestContext(self.records, self.blobs, self.decoder, self.detector, rules)
+
+    @cached_property
+    def corrector(self) -> Corrector:
+        """What the correct stage goes by, with the tables in `text/` of the data folder; read once.
+
+        Raises:
+            ManifestError: `text.table`, naming the line of a table that cannot be read.
+        """
+        own = self.data_dir / "text"
+        return Corrector(lexicon=Lexicon.extended(own), confusions=Confusions.extended(own))
 
     @property
     def curate_rules(self) -> CurateRules:
@@ -102,6 +119,7 @@ def _open(settings: Settings, present: Presence) -> Iterator[App]:
         settings.records_url or f"sqlite:///{settings.data_dir.resolve() / 'records.sqlite'}"
     )
     blobs = LocalBlobStore(settings.data_dir)
+    search = Searching(settings, Stores(records, blobs), SqlTexts(records.database))
     limits = DecodeLimits(
         max_duration_s=settings.max_duration_s, max_input_bytes=int(settings.max_upload_mb * MEGABYTE)
     )
@@ -116,10 +134,12 @@ def _open(settings: Settings, present: Presence) -> Iterator[App]:
                 detector=_detector(settings.speech_detector),
                 champion=ChampionHolder(records, blobs, partial(load_recogniser, threads=settings.threads)),
                 language_models=LanguageModels(blobs),
+                search=search,
                 presence=present,
                 sweep_blobs=partial(blobs.sweep, older_than_s=0.0),
             )
     finally:
+        search.close()
         records.close()
 
 

@@ -85,7 +85,7 @@ def hear_golden(app: App, model_id: str, frozen: GoldenSet) -> Evaluation:
         ManifestError: `golden.unheard`, where a clip could not be heard: rates would be of another set.
     """
     rows = parse_manifest(app.blobs.get(frozen.manifest), name=frozen.manifest)
-    evaluation = evaluate(recogniser_of(app, model_id), rows, [app.data_dir])
+    evaluation = evaluate(recogniser_of(app, model_id), rows, [app.data_dir], language=app.settings.language)
     if evaluation.failed:
         clip, code, reason = evaluation.failed[0]
         raise ManifestError(

@@ -22,6 +22,8 @@ from phonoloop.jobs.consumer import Consumer, Once, run_until_idle
 
 #: longer than transcribing the longest recording takes
 TRANSCRIBE_LEASE_S = 3600.0
+#: longer than it takes to embed all texts anew, which one text more may bring about
+INDEX_LEASE_S = 3600.0
 
 
 class Ears:
@@ -102,12 +104,18 @@ def consumers(app: App) -> list[Consumer]:
         _consumer(
             "nlp",
             [events.TRANSCRIPTION_COMPLETED],
-            lambda event: correct_transcript(app.ingest, event.subject),
+            lambda event: correct_transcript(app.ingest, event.subject, app.corrector),
         ),
         _consumer(
             "dsbuild",
             [events.NLP_POSTPROCESSED],
             lambda event: curate(app.ingest, event.subject, app.curate_rules, trained_hours),
+        ),
+        _consumer(
+            "index",
+            [events.NLP_POSTPROCESSED],
+            lambda event: app.search.index(event.subject),
+            lease_s=INDEX_LEASE_S,
         ),
         _consumer("train", [events.DATASET_READY], lambda event: fire_hours(app, event)),
     ]

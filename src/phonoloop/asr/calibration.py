@@ -19,7 +19,7 @@ import numpy as np
 from phonoloop.core.errors import IntegrityError
 from phonoloop.core.speech import Word
 from phonoloop.text.error_rates import Edit, align
-from phonoloop.text.normalise import for_scoring
+from phonoloop.text.normalise import DEFAULT_LANGUAGE, for_scoring
 
 #: the file of an exported model that holds its calibration
 CALIBRATION = "calibration.json"
@@ -110,14 +110,15 @@ class Reliability:
 Outcome = tuple[float, bool]
 
 
-def outcomes(reference: str, words: Sequence[Word]) -> list[Outcome]:
+def outcomes(reference: str, words: Sequence[Word], language: str = DEFAULT_LANGUAGE) -> list[Outcome]:
     """What became of each word that was heard with a confidence, in the scoring form of both texts.
 
     A word whose scoring form is several words is right where all of them are.
     """
-    parts = [for_scoring(word.text).split() for word in words]
+    parts = [for_scoring(word.text, language).split() for word in words]
     heard = [part for of_word in parts for part in of_word]
-    steps = [op for op in align(for_scoring(reference).split(), heard) if op.edit is not Edit.DELETE]
+    wanted = for_scoring(reference, language).split()
+    steps = [op for op in align(wanted, heard) if op.edit is not Edit.DELETE]
     right = iter([op.edit is Edit.MATCH for op in steps])
     found = []
     for word, of_word in zip(words, parts, strict=True):

@@ -19,7 +19,7 @@ from phonoloop.audio.features import FrontEnd
 from phonoloop.audio.wav import to_float, to_int16
 from phonoloop.core.errors import AudioError, ManifestError, NotFoundError
 from phonoloop.data.manifest import ManifestRow, resolve_audio
-from phonoloop.text.normalise import for_training
+from phonoloop.text.normalise import DEFAULT_LANGUAGE, for_training
 from phonoloop.text.tokens import Tokenizer
 from phonoloop.training.seeds import generator
 
@@ -60,9 +60,17 @@ def row_key(row: ManifestRow) -> str:
 
 
 def usable(
-    rows: Sequence[ManifestRow], tokenizer: Tokenizer, audio_roots: Sequence[Path], max_s: float
+    rows: Sequence[ManifestRow],
+    tokenizer: Tokenizer,
+    audio_roots: Sequence[Path],
+    *,
+    max_s: float,
+    language: str = DEFAULT_LANGUAGE,
 ) -> tuple[list[Utterance], list[Skipped]]:
     """The utterances that can be trained on, sorted by key, and the others with their reasons.
+
+    Args:
+        language: of rows that do not name theirs.
 
     Codes: `utterance.too_long`, `utterance.too_short` (CTC has too few frames for the text),
     `manifest.audio_missing`, `audio.not_audio`.
@@ -70,7 +78,7 @@ def usable(
     good, bad = [], []
     for row in sorted(rows, key=row_key):
         try:
-            utterance = _utterance(row, tokenizer, audio_roots)
+            utterance = _utterance(row, tokenizer, audio_roots, row.language_or(language))
             _check(utterance, max_s)
             good.append(utterance)
         except (AudioError, ManifestError, NotFoundError) as error:
@@ -78,10 +86,12 @@ def usable(
     return good, bad
 
 
-def _utterance(row: ManifestRow, tokenizer: Tokenizer, audio_roots: Sequence[Path]) -> Utterance:
+def _utterance(
+    row: ManifestRow, tokenizer: Tokenizer, audio_roots: Sequence[Path], language: str
+) -> Utterance:
     path = resolve_audio(row, *audio_roots)
     check_readable(path)
-    text = for_training(row.text)
+    text = for_training(row.text, language)
     return Utterance(row_key(row), path, row.offset, row.duration, text, tuple(tokenizer.encode(text)))
 
 

@@ -20,7 +20,7 @@ from phonoloop.data.manifest import ManifestRow, resolve_audio
 from phonoloop.registry.rates import PartRates, Rate, part_rates, rate_of
 from phonoloop.registry.slices import slices_of
 from phonoloop.text.error_rates import Counts, Scores, score
-from phonoloop.text.normalise import NORMALISER_VERSION
+from phonoloop.text.normalise import DEFAULT_LANGUAGE, NORMALISER_VERSION
 
 #: an extra with more values than this is no slice but a name
 _MOST_SLICES = 40
@@ -90,9 +90,13 @@ def evaluate(
     rows: Sequence[ManifestRow],
     audio_roots: Sequence[Path],
     *,
+    language: str = DEFAULT_LANGUAGE,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evaluation:
     """Hears every row and compares.
+
+    Args:
+        language: of rows that do not name theirs.
 
     Raises:
         ManifestError: `evaluation.no_data`, where no row could be heard.
@@ -101,7 +105,7 @@ def evaluate(
     for done, row in enumerate(rows):
         on_progress(done, len(rows))
         try:
-            heard.append(_hear(transcriber, row, audio_roots))
+            heard.append(_hear(transcriber, row, audio_roots, row.language_or(language)))
         except (AudioError, NotFoundError) as error:
             failed.append((_key(row), error.code, str(error)))
     if not heard:
@@ -156,7 +160,7 @@ def _parts(heard: Sequence[Heard], *, most: int = _CONFUSIONS) -> PartRates | No
     return part_rates([(one.speaker, one.scores.parts) for one in heard], most=most)
 
 
-def _hear(transcriber: Transcriber, row: ManifestRow, audio_roots: Sequence[Path]) -> Heard:
+def _hear(transcriber: Transcriber, row: ManifestRow, audio_roots: Sequence[Path], language: str) -> Heard:
     samples = read_samples(resolve_audio(row, *audio_roots), row.offset, row.duration)
     said = transcriber.transcribe(samples)
     return Heard(
@@ -166,9 +170,9 @@ def _hear(transcriber: Transcriber, row: ManifestRow, audio_roots: Sequence[Path
         reference=row.text,
         hypothesis=said.text,
         confidence=said.confidence,
-        scores=score(row.text, said.text),
+        scores=score(row.text, said.text, language),
         slices=({"speaker": row.speaker} if row.speaker else {}) | slices_of(row),
-        words=tuple(outcomes(row.text, said.words)),
+        words=tuple(outcomes(row.text, said.words, language)),
     )
 
 

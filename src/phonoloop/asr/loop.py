@@ -223,6 +223,7 @@ def _validate(run: Run, weights: dict[str, Tensor]) -> Validation:
             tokenizer=run.tokenizer,
             numerics=run.learner.numerics,
             batch_s=max(run.recipe.batch.seconds, 100.0),
+            language=run.recipe.language,
         )
     finally:
         model.load_state_dict(own)

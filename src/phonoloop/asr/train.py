@@ -16,6 +16,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -126,8 +127,9 @@ def _material(
     val_rows: Sequence[ManifestRow],
     audio_roots: Sequence[Path],
 ) -> _Material:
-    train_good, train_bad = usable(train_rows, tokenizer, audio_roots, recipe.max_utterance_s)
-    val_good, val_bad = usable(val_rows, tokenizer, audio_roots, recipe.max_utterance_s)
+    rules: dict[str, Any] = {"max_s": recipe.max_utterance_s, "language": recipe.language}
+    train_good, train_bad = usable(train_rows, tokenizer, audio_roots, **rules)
+    val_good, val_bad = usable(val_rows, tokenizer, audio_roots, **rules)
     if not train_good:
         why = f": {train_bad[0].key}: {train_bad[0].reason}" if train_bad else ""
         raise ManifestError(
@@ -159,7 +161,8 @@ def _tokenizer(
 ) -> Tokenizer:
     path = out_dir / "tokenizer.json"
     if not path.is_file():
-        texts = [for_training(row.text) for row in sorted(rows, key=lambda row: row.text)]
+        ordered = sorted(rows, key=lambda row: row.text)
+        texts = [for_training(row.text, row.language_or(recipe.language)) for row in ordered]
         save_tokenizer(_initial_or_new(recipe, texts, initial_dir), path)
     return load_tokenizer(path)
 

@@ -53,6 +53,7 @@ def validate(
     tokenizer: Tokenizer,
     numerics: Numerics,
     batch_s: float,
+    language: str,
 ) -> Validation:
     """Hears all utterances; the model is left in evaluation mode."""
     model.eval()
@@ -72,18 +73,17 @@ def validate(
             blanks += int((row[:length] == BLANK_ID).sum())
             frames += length
             heard[i] = tokenizer.decode(collapse(row[:length]))
-    return _summary(utterances, heard, loss / max(tokens, 1), blanks / max(frames, 1))
+    scores = sum((score(u.text, heard[i], language) for i, u in enumerate(utterances)), Scores())
+    first = (utterances[0].text, heard[0])
+    return _summary(scores, first, loss / max(tokens, 1), blanks / max(frames, 1))
 
 
-def _summary(
-    utterances: Sequence[Utterance], heard: dict[int, str], loss: float, blank_share: float
-) -> Validation:
-    scores = sum((score(u.text, heard[i]) for i, u in enumerate(utterances)), Scores())
+def _summary(scores: Scores, first: tuple[str, str], loss: float, blank_share: float) -> Validation:
     return Validation(
         loss=loss,
         wer=scores.words.rate,
         cer=scores.characters.rate,
         blank_share=blank_share,
-        first=(utterances[0].text, heard[0]),
+        first=first,
         parts=scores.parts,
     )

@@ -10,7 +10,7 @@ from phonoloop.core.events import DATASET_NEW_SAMPLE, DATASET_READY, Event
 from phonoloop.core.ports import Transaction
 from phonoloop.core.units import samples_to_ms, seconds_to_hours
 from phonoloop.data import pseudo
-from phonoloop.data.correct import correct_text
+from phonoloop.data.correct import is_restored, restored_confidence
 from phonoloop.data.model import Clip, ClipStatus, Provenance, Recording, Split, Transcript
 from phonoloop.data.revisions import recording_of
 from phonoloop.data.stores import Stores, in_transaction
@@ -57,6 +57,7 @@ class _Target:
         confidence: None where the recogniser gives none.
         fault: why the recogniser's text was not taken.
         disagreement: of a second opinion; None where nobody else was asked.
+        language: of the text; empty where nobody said.
     """
 
     text: str | None
@@ -65,6 +66,7 @@ class _Target:
     revision: int = 0
     fault: str = ""
     disagreement: float | None = None
+    language: str = ""
 
 
 def curate(
@@ -117,11 +119,15 @@ def _target(clip: Clip, recording: Recording, transcript: Transcript | None, cli
     if transcript is None:
         return _Target(None)
     text = _spoken(clip, recording, transcript, clips)
+    language = transcript.language or recording.language
     inside = [segment for segment in transcript.segments if _is_within(segment, clip)]
     if transcript.provenance == Provenance.MACHINE and inside:
-        return replace(_machine_target(inside), text=text, revision=transcript.revision)
-    confidence = transcript.confidence if text is not None else 0.0
-    return _Target(text, transcript.provenance, confidence, transcript.revision)
+        target = _machine_target(inside)
+    elif transcript.provenance == Provenance.SIDECAR and is_restored(transcript):
+        target = _Target(None, Provenance.MACHINE, restored_confidence(transcript))
+    else:
+        target = _Target(None, transcript.provenance, transcript.confidence if text is not None else 0.0)
+    return replace(target, text=text, revision=transcript.revision, language=language)
 
 
 def _machine_target(inside: Sequence[Mapping[str, Any]]) -> _Target:
@@ -138,14 +144,14 @@ def _machine_target(inside: Sequence[Mapping[str, Any]]) -> _Target:
 
 
 def _spoken(clip: Clip, recording: Recording, transcript: Transcript, clips: int) -> str | None:
-    """The text within the clip."""
+    """The text within the clip, as it was said."""
     whole = clip.end_sample - clip.start_sample == recording.samples
     if whole or (clips == 1 and not transcript.segments):
-        return transcript.text_clean or correct_text(transcript.text).text_clean
+        return transcript.text_with_diacritics or transcript.text_clean or transcript.text
     if not transcript.segments:
         return None
     inside = [segment for segment in transcript.segments if _is_within(segment, clip)]
-    return correct_text(" ".join(segment["text"] for segment in inside)).text_clean
+    return " ".join(segment.get("spoken") or segment["text"] for segment in inside)
 
 
 def _is_within(segment: Mapping[str, Any], clip: Clip) -> bool:
@@ -154,7 +160,7 @@ def _is_within(segment: Mapping[str, Any], clip: Clip) -> bool:
 
 
 def _judged(clip: Clip, target: _Target, rules: CurateRules, usual: pseudo.SpeechRate) -> Clip:
-    text = for_training(target.text or "")
+    text = for_training(target.text or "", target.language)
     status, reason = _verdict(replace(clip, text=text), target, rules, usual)
     return replace(
         clip,

@@ -41,6 +41,10 @@ class ManifestRow:
     offset: float = 0.0
     extras: Mapping[str, Any] = field(default_factory=dict)
 
+    def language_or(self, default: str) -> str:
+        """The row's own language (an extra), or that of rows that do not name theirs."""
+        return str(self.extras.get("language") or default)
+
     def to_dict(self) -> dict[str, Any]:
         """Named fields first and in a fixed order, then the extras by name."""
         row = {name: getattr(self, name) for name in _NAMED}

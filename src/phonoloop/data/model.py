@@ -126,8 +126,10 @@ class Transcript:
     """The current transcript of a recording. Earlier revisions are `TranscriptRevision`s.
 
     Attributes:
-        segments: {start_ms, end_ms, text, confidence}, from the recording's start.
-        text_clean, corrections: what the correct stage made of `text`.
+        segments: {start_ms, end_ms, text, confidence}, from the recording's start; `spoken` where the
+            text is said otherwise than it is written.
+        text_clean, corrections: what the correct stage made of `text` for people to read.
+        text_with_diacritics: what was said word by word, which is what is trained on.
         uri: blob key of the same as JSON (`transcripts/{audio_id}.json`).
     """
 

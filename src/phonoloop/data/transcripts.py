@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from phonoloop.core.errors import InputError
 from phonoloop.core.ports import Records, Transaction
-from phonoloop.data.correct import cleaned, transcript_of
+from phonoloop.data.correct import Corrector, cleaned, transcript_of
 from phonoloop.data.curate import CurateRules, TrainedHours, curate_in, never_trained
 from phonoloop.data.model import Provenance, Transcript, TranscriptRevision
 from phonoloop.data.revisions import (
@@ -58,6 +58,7 @@ def put_transcript(
     rules: CurateRules,
     *,
     trained_hours: TrainedHours = never_trained,
+    corrector: Corrector | None = None,
 ) -> Transcript:
     """A person's correction becomes the current transcript and the clips are judged anew.
 
@@ -71,7 +72,7 @@ def put_transcript(
         _check_storable(text, audio_id)
 
     def work(tx: Transaction) -> Transcript:
-        transcript = _put(tx, audio_id, given)
+        transcript = _put(tx, audio_id, given, corrector)
         curate_in(tx, audio_id, rules, trained_hours)
         return transcript
 
@@ -90,7 +91,9 @@ def _check_storable(text: str, audio_id: str) -> None:
         )
 
 
-def _put(tx: Transaction, audio_id: str, given: CorrectionByPerson) -> Transcript:
+def _put(
+    tx: Transaction, audio_id: str, given: CorrectionByPerson, corrector: Corrector | None
+) -> Transcript:
     recording = recording_of(tx, audio_id)
     wanted = cleaned(
         Transcript(
@@ -104,7 +107,8 @@ def _put(tx: Transaction, audio_id: str, given: CorrectionByPerson) -> Transcrip
             text_with_diacritics=(given.text_clean or "").strip(),
             uri=transcript_uri(audio_id),
             author=given.author,
-        )
+        ),
+        corrector,
     )
     current = tx.get(Transcript, audio_id)
     if current is not None and current == replace(

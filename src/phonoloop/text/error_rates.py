@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from phonoloop.text.alignment import Counts, Edit, Op, align, count
-from phonoloop.text.normalise import for_scoring
+from phonoloop.text.normalise import DEFAULT_LANGUAGE, for_scoring
 from phonoloop.text.syllable_errors import SyllableParts, part_errors, split_syllables
 
 __all__ = [
@@ -51,9 +51,9 @@ class Scores:
         )
 
 
-def score(reference: str, hypothesis: str) -> Scores:
-    """All counts of texts brought into the scoring form (`NORMALISER_VERSION`)."""
-    ref, hyp = for_scoring(reference), for_scoring(hypothesis)
+def score(reference: str, hypothesis: str, language: str = DEFAULT_LANGUAGE) -> Scores:
+    """All counts of texts brought into the scoring form of their language (`NORMALISER_VERSION`)."""
+    ref, hyp = for_scoring(reference, language), for_scoring(hypothesis, language)
     return Scores(
         word_errors(ref, hyp), char_errors(ref, hyp), syllable_errors(ref, hyp), part_errors(ref, hyp)
     )

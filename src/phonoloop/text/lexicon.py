@@ -59,7 +59,7 @@ class Lexicon:
         Raises:
             ManifestError: `text.table`, naming the line that cannot be read.
         """
-        own = {name: _user_table(folder / f"{name}.tsv", name) for name in EXTENDABLE}
+        own = {name: read_user_table(folder / f"{name}.tsv", name) for name in EXTENDABLE}
         return _built(own) if any(own.values()) else _shipped()
 
     @cached_property
@@ -133,7 +133,12 @@ def signs(where: str) -> Mapping[str, str]:
     return {line["sign"]: line["spoken"] for line in read_table("symbols.tsv") if line["where"] == where}
 
 
-def _user_table(path: Path, name: str) -> list[dict[str, str]]:
+def read_user_table(path: Path, name: str) -> list[dict[str, str]]:
+    """The lines of a user's table with the columns of ours of that name; none where there is no file.
+
+    Raises:
+        ManifestError: `text.table`, naming the line that cannot be read.
+    """
     if not path.is_file():
         return []
     columns = list(read_table(f"{name}.tsv")[0])

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from phonoloop.text.addresses import address_spans
 from phonoloop.text.spelling import normalise, respell, visible
 from phonoloop.text.spoken import has_unspoken, speak, to_spoken
 from phonoloop.text.vietnamese import place_tone
@@ -72,17 +73,21 @@ def for_training(text: str, language: str = DEFAULT_LANGUAGE) -> str:
 
     Fillers (`ờ`, `ừm`) stay: they were said.
     """
+    shown = visible(text)
     if not is_vietnamese(language):
-        return _plain(visible(text))
-    plain = _plain(speak(respell(visible(text)).text).text)
-    for _ in range(_MOST_ROUNDS):
-        if not has_unspoken(plain):
+        return _plain(shown)
+    plain = _spoken(shown)
+    for _ in range(_MOST_ROUNDS):  # without its capitals and signs, more may be an abbreviation
+        if not (has_unspoken(plain) or address_spans(shown)):
             break
-        said = _plain(speak(respell(plain).text).text)
-        if said == plain:
+        shown, plain = plain, _spoken(plain)
+        if shown == plain:
             break
-        plain = said
     return plain
+
+
+def _spoken(text: str) -> str:
+    return _plain(speak(respell(text).text).text)
 
 
 def _common(match: re.Match[str]) -> str:

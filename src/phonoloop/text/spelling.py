@@ -26,8 +26,11 @@ _WORD = re.compile(r"[^\W\d_]+(?:[\u0300-\u036f]+[^\W\d_]*)*")
 _TONE_MARKS = frozenset(mark for mark in TONES.values() if mark)
 #: words that hold anything from which the spelling could be changed
 _SUSPECT = re.compile(r"[^\x00-\x7f]|[Qq][Uu][Ii]")
-#: a tone mark that was typed before the circumflex, breve or horn of its vowel
-_TONE_FIRST = re.compile("([\u0300\u0301\u0303\u0309\u0323]+)([\u0302\u0306\u031b]+)")
+_LOOSE_MARK = re.compile("[\u0302\u0306]")
+#: a tone mark that was typed before the circumflex or breve of its vowel; nothing else stands on it
+_TONE_FIRST = re.compile(
+    "(?:(?<=[aeoAEO])([\u0300\u0301\u0303\u0309])(\u0302)|(?<=[aA])([\u0300\u0301\u0303\u0309])(\u0306))(?![\u0300-\u036f])"
+)
 
 
 def visible(text: str) -> str:
@@ -74,9 +77,9 @@ def _seen(ch: str) -> str:
 
 def _composed(text: str) -> str:
     """NFC, also where the tone mark was typed first (`e\u0301\u0302` → `ế`)."""
-    if unicodedata.is_normalized("NFC", text) and not _TONE_FIRST.search(unicodedata.normalize("NFD", text)):
+    if unicodedata.is_normalized("NFC", text) and not _LOOSE_MARK.search(text):
         return text
-    return unicodedata.normalize("NFC", _TONE_FIRST.sub(r"\2\1", unicodedata.normalize("NFD", text)))
+    return unicodedata.normalize("NFC", _TONE_FIRST.sub(r"\2\1\4\3", unicodedata.normalize("NFD", text)))
 
 
 def _cleanings(text: str) -> Iterator[Correction]:

@@ -93,6 +93,8 @@ def _sayings(text: str, lexicon: Lexicon) -> Iterator[Said]:
     at, last_end = 0, -1
     while True:
         match = _next(text, at, lexicon)
+        while addresses and addresses[0][0] < at:  # a number reached into it: 0,5@a.vn
+            addresses.pop(0)
         if addresses and (match is None or match.end() > addresses[0][0]):
             start, end = addresses.pop(0)
             yield Said(start, end, say_address(text[start:end]), "address")

@@ -161,7 +161,7 @@ def test_overlapping_windows_give_each_token_once():
 
 def test_augmentation_depends_on_seed_epoch_and_utterance_alone(corpus):
     recipe = tiny_recipe()
-    good, _ = usable(corpus.rows, CharTokenizer("abcd "), [corpus.folder], 30)
+    good, _ = usable(corpus.rows, CharTokenizer("abcd "), [corpus.folder], max_s=30)
 
     def heard(order, epoch):
         ears = TrainingEars(recipe, AudioCache(recipe.front_end, 2**20)).at(epoch)
@@ -174,7 +174,7 @@ def test_augmentation_depends_on_seed_epoch_and_utterance_alone(corpus):
 
 def test_two_views_have_the_same_frames_and_other_masks(corpus):
     recipe = tiny_recipe(cr_ctc={"enabled": True})
-    good, _ = usable(corpus.rows, CharTokenizer("abcd "), [corpus.folder], 30)
+    good, _ = usable(corpus.rows, CharTokenizer("abcd "), [corpus.folder], max_s=30)
     ears = TrainingEars(recipe, AudioCache(recipe.front_end, 2**20)).at(0)
     for utterance in good:
         first, second = ears(utterance)
@@ -184,7 +184,7 @@ def test_two_views_have_the_same_frames_and_other_masks(corpus):
 
 def test_a_batch_is_padded_and_says_what_does_not_fit(corpus):
     recipe = tiny_recipe()
-    good, _ = usable(corpus.rows, CharTokenizer("abcd "), [corpus.folder], 30)
+    good, _ = usable(corpus.rows, CharTokenizer("abcd "), [corpus.folder], max_s=30)
     cache = AudioCache(recipe.front_end, 2**20)
     crammed = replace(good[0], ids=(2, 2) * 100)
     batch = make_batch([crammed, *good[1:4]], lambda u: (cache.features(u),))

@@ -10,7 +10,7 @@ import pytest
 from phonoloop.adapters.bus_memory import MemoryEventBus
 from phonoloop.core.errors import InputError, NotFoundError
 from phonoloop.core.speech import Transcription
-from phonoloop.data.correct import correct_text, correct_transcript
+from phonoloop.data.correct import Corrector, correct_text, correct_transcript, lacks_marks
 from phonoloop.data.curate import CurateRules, curate, curate_all
 from phonoloop.data.ingest import Hints, ingest_file
 from phonoloop.data.model import Clip, ClipStatus, Split, Transcript
@@ -19,6 +19,7 @@ from phonoloop.data.split import pin_speaker
 from phonoloop.data.transcribe import transcribe_recording, waiting_for_transcript
 from phonoloop.data.transcripts import CorrectionByPerson, earlier_revisions, get_transcript, put_transcript
 from phonoloop.testing.intake import babble, write_sound
+from phonoloop.text.corrections import Correction, Rewritten, apply
 
 RULES = CurateRules()
 
@@ -80,6 +81,11 @@ def test_every_stage_twice_is_every_stage_once(context, tmp_path):
     assert get_transcript(context.records, name).revision == 1
 
 
+def correction(start, before, after, rule, confidence=1.0):
+    change = {"start": start, "end": start + len(before), "before": before, "after": after}
+    return change | {"rule": rule, "confidence": confidence}
+
+
 def test_what_is_told_of_the_corrected_text(context, tmp_path):
     name = take(context, tmp_path, text="xin cha\u0300o\u200b bạn")
     run(context, name)
@@ -91,7 +97,8 @@ def test_what_is_told_of_the_corrected_text(context, tmp_path):
         "text_clean": "xin chào bạn",
         "text_with_diacritics": "xin chào bạn",
         "corrections": [
-            {"start": 4, "end": 10, "before": "cha\u0300o\u200b", "after": "chào", "kind": "normalised"}
+            correction(4, "cha\u0300o", "chào", "unicode.composed"),
+            correction(9, "\u200b ", " ", "unicode.space"),
         ],
     }
 
@@ -287,3 +294,98 @@ def test_a_recording_without_a_transcript_row_has_none(context, tmp_path):
     run(context, name)
     with context.records.transaction() as tx:
         assert tx.get(Transcript, name) is None
+
+
+class Marks:
+    """Restores one sentence, and remembers what it was asked."""
+
+    def __init__(self):
+        self.asked = []
+
+    def restore(self, text, confidences=None):
+        self.asked.append((text, confidences))
+        at = text.find("ban")
+        change = Correction(at, at + 3, "ban", "bạn", "diacritics", 0.95)
+        return Rewritten(text.replace("ban", "bạn", 1), (change,)) if at >= 0 else Rewritten(text)
+
+
+def corrected(context, audio_id, transcriber=None, corrector=None):
+    """The transcript, and the clip as curated."""
+    transcribe_recording(context, audio_id, transcriber)
+    kept = correct_transcript(context, audio_id, corrector)
+    return kept, curate(context, audio_id, RULES)[0]
+
+
+def test_people_read_digits_and_a_recogniser_learns_what_was_said(context, tmp_path):
+    name = take(context, tmp_path, text="Ờ, họp lúc mười giờ ba mươi ở TP. Huế", language="vi")
+    transcript, clip = corrected(context, name)
+    assert transcript.text_clean == "Họp lúc 10h30 ở TP. Huế"
+    assert transcript.text_with_diacritics == "Ờ, họp lúc mười giờ ba mươi ở thành phố Huế"
+    assert clip.text == "ờ họp lúc mười giờ ba mươi ở thành phố huế"
+    assert apply_dicts(transcript) == transcript.text_clean
+
+
+def test_other_languages_keep_their_digits(context, tmp_path):
+    name = take(context, tmp_path, text="At 10:30,  on my way to TP.", language="en")
+    transcript, clip = corrected(context, name)
+    assert transcript.text_clean == transcript.text_with_diacritics == "At 10:30, on my way to TP."
+    assert clip.text == "at 10:30 on my way to tp"
+
+
+def test_what_a_person_wrote_is_only_spelled(context, tmp_path):
+    name = take(context, tmp_path, text="x", language="vi")
+    kept = put_transcript(
+        context,
+        name,
+        CorrectionByPerson("Ờ, Hoà xử dụng mười hai cai"),
+        RULES,
+        corrector=Corrector(restorer=Marks()),
+    )
+    assert kept.text_clean == "Ờ, Hòa xử dụng mười hai cai"
+    assert [change["rule"] for change in kept.corrections] == ["spelling.tone"]
+
+
+def test_confused_words_and_missing_marks_of_a_machine_are_mended(context, tmp_path):
+    name, marks = take(context, tmp_path, language="vi"), Marks()
+    transcript, clip = corrected(context, name, Parrot("chào ban hãy xử dụng"), Corrector(restorer=marks))
+    assert transcript.text_clean == transcript.text_with_diacritics == "chào bạn hãy sử dụng"
+    assert [change["rule"] for change in transcript.corrections] == ["diacritics", "confusion"]
+    assert (clip.text, clip.provenance) == ("chào bạn hãy sử dụng", "machine")
+
+
+def test_confidences_go_to_the_restorer_where_each_word_has_one():
+    marks = Marks()
+    correct_text("chào ban", Corrector(restorer=marks), provenance="machine", confidences=[0.9, 0.2])
+    correct_text("chào ban", Corrector(restorer=marks), provenance="machine", confidences=[0.9])
+    assert marks.asked == [("chào ban", [0.9, 0.2]), ("chào ban", None)]
+
+
+@pytest.mark.parametrize(
+    ("text", "restored"),
+    [("xin chao ban", True), ("Xin chào ban", False), ("chao ban", False), ("my friend is band new", False)],
+)
+def test_a_sidecar_gets_its_marks_only_where_it_has_none(text, restored):
+    assert lacks_marks(text) == restored
+    made = correct_text(text, Corrector(restorer=Marks()), provenance="sidecar")
+    assert (made.text_clean != text) == restored
+
+
+def test_a_restored_sidecar_is_a_machines_and_never_tested_on(context, tmp_path):
+    name = take(context, tmp_path, text="xin chao ban", split=Split.TEST, language="vi")
+    transcript, clip = corrected(context, name, corrector=Corrector(restorer=Marks()))
+    assert transcript.text_with_diacritics == "xin chao bạn"
+    assert (clip.status, clip.reason) == (ClipStatus.WAITING, "text.needs_person")
+    assert (clip.provenance, clip.confidence) == ("machine", 0.95)
+
+
+def test_segments_are_trained_on_as_they_were_said(context, tmp_path):
+    timed = [TimedText(0, 35_000, "có 10 người"), TimedText(35_000, 70_000, "và 20")]
+    name = take(context, tmp_path, seconds=70, segments=timed, language="vi")
+    transcribe_recording(context, name, None)
+    kept = correct_transcript(context, name)
+    assert [segment.get("spoken") for segment in kept.segments] == ["có mười người", "và hai mươi"]
+    assert correct_transcript(context, name) == kept
+
+
+def apply_dicts(transcript) -> str:
+    return apply(transcript.text, [Correction(**change) for change in transcript.corrections])

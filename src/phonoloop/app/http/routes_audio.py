@@ -114,6 +114,11 @@ def correct(app: CurrentApp, audio_id: str, correction: Correction) -> dict[str,
         text=correction.text, text_clean=correction.text_clean, author=correction.author
     )
     kept = transcripts.put_transcript(
-        app.ingest, audio_id, given, app.curate_rules, trained_hours=trained_hours
+        app.ingest,
+        audio_id,
+        given,
+        app.curate_rules,
+        trained_hours=trained_hours,
+        corrector=app.corrector,
     )
     return views.plain(kept)

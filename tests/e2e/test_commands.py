@@ -24,9 +24,11 @@ def test_the_first_model_serves_and_says_that_it_is_unproven(world):
     (model,) = phonoloop("models", "list", "--json", data=world).json
     assert (model["status"], model["unproven"]) == ("champion", True)
     assert model["metrics"]["golden"]["speakers"] == 3
+    assert model["metrics"]["golden"]["parts"]["tone"]["reference"] > 0
     card = phonoloop("models", "show", "champion", data=world).out
     assert model["model_id"] in card
     assert "unproven" in card.lower()
+    assert "| | tone | onset | rime |" in card
     assert "unproven" in phonoloop("status", data=world).out
 
 
@@ -81,6 +83,7 @@ def test_any_manifest_can_be_evaluated_on(world, recordings, tmp_path):
     assert (report["clips"], report["speakers"]) == (len(PINS), len(PINS))
     assert 0 <= report["wer"]["low"] <= report["wer"]["rate"] <= report["wer"]["high"]
     assert report["normaliser_version"]
+    assert {"tone", "onset", "rime", "confusions"} <= set(report["parts"])
     assert len((tmp_path / "p.jsonl").read_text().splitlines()) == len(PINS)
 
 

@@ -58,9 +58,10 @@ class SqlTexts:
 
     def changes(self, since: int, visit: Callable[[Changes], object]) -> int:
         with self._database.read() as connection:
-            now, changed = self._mark(connection), self._changed(since)
+            now = self._mark(connection)
             if self._database.is_sqlite and now == since:
                 return now
+            changed = self._changed(since if since <= now else 0)  # else the records are an older copy
             found = connection.execution_options(yield_per=_BATCH).execute(changed)
             for rows in found.partitions():
                 visit(_changes(rows))

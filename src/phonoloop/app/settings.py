@@ -85,6 +85,14 @@ class Settings:
     job_lease_s: float = _setting(
         60.0, "JOB_LEASE_SEC", "after so long without a sign of life, another worker takes a job"
     )
+    embedder: str = _setting(
+        "",
+        "EMBEDDER",
+        "folder or name of a sentence-transformers model; the built-in one if empty",
+    )
+    vector_index: str = _setting(
+        "memory", "VECTOR_INDEX", "`memory` (any number of processes), or `qdrant-edge` (one at a time)"
+    )
     device: str = _setting("auto", "TRAIN_DEVICE", "`auto`, `cpu` or `cuda:N`: where to train")
     threads: int = _setting(0, "PHONOLOOP_THREADS", "CPU threads of training and recognising; all if 0")
 

@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 CHAMPION_LOOK_S = 1.0
 SCHEDULE_LOOK_S = 15.0
+SEARCH_LOOK_S = 15.0
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ def _services(app: App, wake: Callable[[], None]) -> list[Service]:
         Service("inbox", lambda stop: watch_inbox(app, stop, wake)),
         Service("jobs", lambda stop: run_jobs(app, stop)),
         Service("schedule", lambda stop: _repeat(stop, SCHEDULE_LOOK_S, lambda: fire_schedule(app))),
+        Service("search", lambda stop: _repeat(stop, SEARCH_LOOK_S, app.search.maintain)),
         Service("champion", lambda stop: _repeat(stop, CHAMPION_LOOK_S, app.champion.refresh)),
     ]
 

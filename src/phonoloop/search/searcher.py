@@ -12,6 +12,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -100,17 +101,41 @@ class _Candidate:
         return (-self.score - _EXACT_BONUS * self.exact, self.text_id)
 
 
+class FileMark:
+    """Up to where an index that outlives its process has followed the records. Written after the index: what
+    was followed and not marked is followed again."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> int:
+        """0 where nothing readable is there: then all is followed again."""
+        try:
+            return int(self._path.read_text())
+        except (OSError, ValueError):
+            return 0
+
+    def write(self, mark: int) -> None:
+        unfinished = self._path.with_suffix(".tmp")
+        unfinished.write_text(str(mark))
+        unfinished.replace(self._path)
+
+
 class Searcher:
     """Many threads may share one. It follows the records: what was indexed before a search began is found.
 
     Args:
         vectors: an index that nobody else writes to; filled from the records.
+        mark: how far an index that is kept on disk has been filled.
     """
 
-    def __init__(self, texts: Texts, vectors: VectorIndex, source: EmbedderSource) -> None:
+    def __init__(
+        self, texts: Texts, vectors: VectorIndex, source: EmbedderSource, mark: FileMark | None = None
+    ) -> None:
         self._texts, self._vectors, self._source = texts, vectors, source
         self._lock = threading.Lock()
-        self._mark = 0
+        self._kept_mark = mark
+        self._mark = mark.read() if mark and vectors.count() else 0
 
     def search(self, query: Query) -> list[Hit]:
         """Best first.
@@ -137,7 +162,10 @@ class Searcher:
 
     def _catch_up(self) -> None:
         with self._lock:
-            self._mark = self._texts.changes(self._mark, self._follow)
+            before = self._mark
+            self._mark = self._texts.changes(before, self._follow)
+            if self._kept_mark and self._mark != before:
+                self._kept_mark.write(self._mark)
 
     def _follow(self, changes: Changes) -> None:
         there = [text for text in changes.changed if text.vector]

@@ -50,7 +50,7 @@ def _compared(app: App, model_id: str) -> list[str]:
 def _syllable_figures(app: App, model_id: str, frozen: GoldenSet, rule: PromotionRule) -> Mapping[str, Any]:
     with app.records.transaction() as tx:
         heard = decide.predictions_of(tx, model_id, frozen.manifest_sha256)
-    return syllable_figures(heard, confidence=rule.confidence)
+    return syllable_figures(heard, confidence=rule.confidence, language=app.settings.language)
 
 
 def promotion_rule(app: App) -> PromotionRule:

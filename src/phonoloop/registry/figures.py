@@ -9,19 +9,28 @@ from typing import Any
 from phonoloop.registry.model import Prediction
 from phonoloop.registry.rates import part_rates
 from phonoloop.text.error_rates import score
+from phonoloop.text.normalise import DEFAULT_LANGUAGE
 from phonoloop.text.syllable_errors import SyllableParts
 
 DIALECT = "dialect"
 _CONFUSIONS, _CONFUSIONS_OF_A_DIALECT = 10, 3
 
 
-def syllable_figures(heard: Sequence[Prediction], *, confidence: float = 0.95) -> Mapping[str, Any]:
+def syllable_figures(
+    heard: Sequence[Prediction], *, confidence: float = 0.95, language: str = DEFAULT_LANGUAGE
+) -> Mapping[str, Any]:
     """`parts` (tone, onset, rime, what was confused), and `parts_by_dialect` where clips name one.
 
     JSON values; empty where the references are not Vietnamese. Takes milliseconds a clip: call it outside
     of a transaction.
+
+    Args:
+        language: of clips that do not name theirs.
     """
-    spoken = [(one, score(one.reference, one.hypothesis).parts) for one in heard]
+    spoken = [
+        (one, score(one.reference, one.hypothesis, one.slices.get("language", language)).parts)
+        for one in heard
+    ]
     parts = _figures(spoken, most=_CONFUSIONS, confidence=confidence)
     if parts is None:
         return {}

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from phonoloop.text.alignment import Counts, Edit, Op, align, count
-from phonoloop.text.normalise import DEFAULT_LANGUAGE, for_scoring
+from phonoloop.text.normalise import DEFAULT_LANGUAGE, for_scoring, is_vietnamese
 from phonoloop.text.syllable_errors import SyllableParts, part_errors, split_syllables
 
 __all__ = [
@@ -52,11 +52,11 @@ class Scores:
 
 
 def score(reference: str, hypothesis: str, language: str = DEFAULT_LANGUAGE) -> Scores:
-    """All counts of texts brought into the scoring form of their language (`NORMALISER_VERSION`)."""
+    """All counts of texts brought into the scoring form of their language (`NORMALISER_VERSION`); `parts`
+    of Vietnamese only."""
     ref, hyp = for_scoring(reference, language), for_scoring(hypothesis, language)
-    return Scores(
-        word_errors(ref, hyp), char_errors(ref, hyp), syllable_errors(ref, hyp), part_errors(ref, hyp)
-    )
+    parts = part_errors(ref, hyp) if is_vietnamese(language) else SyllableParts()
+    return Scores(word_errors(ref, hyp), char_errors(ref, hyp), syllable_errors(ref, hyp), parts)
 
 
 def word_errors(reference: str, hypothesis: str) -> Counts:

@@ -56,6 +56,7 @@ def test_each_dialect_has_its_own():
 def test_other_languages_have_none():
     assert syllable_figures(said(lambda one: "what", reference="what happened there")) == {}
     assert syllable_figures([]) == {}
+    assert syllable_figures(said(as_the_south_hears), language="en") == {}
     assert part_rates([("anna", part_errors("hello world", "hello"))]) is None
 
 

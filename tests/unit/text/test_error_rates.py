@@ -53,6 +53,11 @@ def test_syllables_are_cut_at_hyphens():
     assert word_errors("xi-măng tốt", "xi măng tốt").errors == 2
 
 
+def test_parts_of_syllables_are_counted_in_vietnamese_only():
+    assert score("má", "mà").parts.tone.errors == 1
+    assert score("can to", "can do", "en").parts == score("", "", "en").parts
+
+
 def test_score_compares_the_scoring_forms():
     scores = score("Hoà bình!", "hòa bình")
     assert scores.words == Counts(reference=2)

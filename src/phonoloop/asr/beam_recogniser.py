@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NoReturn
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from phonoloop.asr.beam import BeamDecoder, Hypothesis
 from phonoloop.asr.calibration import Calibration
 from phonoloop.asr.decode import Token, join_windows, words_of
 from phonoloop.asr.infer import Recogniser, windows
+from phonoloop.core.errors import UnavailableError
 from phonoloop.core.speech import Alternative, Span, Transcription
 from phonoloop.core.units import samples_to_ms
 from phonoloop.text.error_rates import Edit, align
@@ -66,6 +68,15 @@ class BeamRecogniser:
 
     def transcribe_many(self, clips: Sequence[np.ndarray]) -> list[Transcription]:
         return [self.transcribe(samples) for samples in clips]
+
+    def stream(self, *, chunk_ms: int | None = None) -> NoReturn:
+        """Raises UnavailableError `streaming.greedy_only`."""
+        raise UnavailableError(
+            "a beam search needs the whole recording; streaming is greedy",
+            code="streaming.greedy_only",
+            subject=self.model_version,
+            hint="Stream without a language model and hot words, or transcribe when the recording has ended",
+        )
 
     def _hear(self, samples: np.ndarray, span: Span, *, begin: bool, end: bool) -> _Window:
         log_probs = self.recogniser.log_probs(samples[span.start : span.end])

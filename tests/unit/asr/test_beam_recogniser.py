@@ -21,7 +21,7 @@ from phonoloop.asr.infer import WINDOW_S, Recogniser
 from phonoloop.asr.train import train
 from phonoloop.asr.tuning import Example, calibrate_artefact, calibrate_beam, calibrate_greedy, hear, tune
 from phonoloop.audio.features import FrontEnd
-from phonoloop.core.errors import IntegrityError
+from phonoloop.core.errors import IntegrityError, UnavailableError
 from phonoloop.core.speech import Transcriber
 from phonoloop.data.manifest import ManifestRow
 from phonoloop.testing.tones import speak, tiny_recipe
@@ -94,6 +94,12 @@ def test_silence_and_nothing():
     for samples in (np.zeros(0, np.float32), silence):
         heard = beam(most=3).transcribe(samples)
         assert (heard.text, heard.words, heard.confidence) == ("", (), 0.0)
+
+
+def test_streaming_with_a_beam_is_refused_and_not_silently_greedy():
+    with pytest.raises(UnavailableError) as caught:
+        beam().stream()
+    assert caught.value.code == "streaming.greedy_only"
 
 
 def test_alternatives_are_told_best_first_where_they_are_asked_for():

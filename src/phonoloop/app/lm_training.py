@@ -73,11 +73,11 @@ def train_lm(app: App, wish: LmWish, on_share: OnShare = lambda share, words: No
     on_share(0.05, "reading texts")
     val = _rows(app, Split.VAL)
     sentences, sources = _texts(app, wish)
-    held_out = [text for row in [*val, *_rows(app, Split.TEST)] for text in sentences_of(row.text)]
+    held_out = _sentences(app, [*val, *_rows(app, Split.TEST)])
     kept, left_out = without_held_out(sentences, held_out)
     on_share(0.2, "counting")
     model = NgramModel.train(kept, wish.order, min_counts=wish.min_counts, min_word_count=wish.min_word_count)
-    references = [text for row in val for text in sentences_of(row.text)]
+    references = _sentences(app, val)
     metadata = _metadata(
         model, sources, references=references, left_out=left_out, language=app.settings.language
     )
@@ -91,17 +91,22 @@ def _texts(app: App, wish: LmWish) -> tuple[list[str], list[TextSource]]:
     if wish.files:
         read = [read_texts(path, app.settings.language) for path in wish.files]
         return [sentence for sentences, _ in read for sentence in sentences], [source for _, source in read]
-    texts = [row.text for row in _rows(app, Split.TRAIN)]
-    sentences = [sentence for text in texts for sentence in sentences_of(text, app.settings.language)]
+    rows = _rows(app, Split.TRAIN)
+    sentences = _sentences(app, rows)
     if not sentences:
         raise InputError(
             "there is no accepted transcript of a train speaker yet",
             code="lm.no_text",
             hint="Ingest recordings with transcripts, or name text files",
         )
-    digest = ids.sha256_hex("\n".join(texts).encode())
+    digest = ids.sha256_hex("\n".join(row.text for row in rows).encode())
     words = sum(len(sentence.split()) for sentence in sentences)
     return sentences, [TextSource("transcripts of the train split", digest, len(sentences), words, 0, 0)]
+
+
+def _sentences(app: App, rows: Sequence[ManifestRow]) -> list[str]:
+    default = app.settings.language
+    return [text for row in rows for text in sentences_of(row.text, row.language_or(default))]
 
 
 def _rows(app: App, split: Split) -> list[ManifestRow]:

@@ -24,6 +24,8 @@ from phonoloop.text.tokens import BLANK_ID, Tokenizer
 
 _LN10 = math.log(10.0)
 MOST_BEAM = 512
+#: letters; text found on the way to a language model may hold longer ones
+LONGEST_WORD = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,9 +311,9 @@ def _pieces(tokenizer: Tokenizer) -> list[list[str]]:
 
 
 def _prefixes(words: Sequence[str]) -> dict[str, bool]:
-    """Every beginning of a word, and whether it is one."""
+    """Every beginning of a word, and whether it is one; without what is too long to be said."""
     found: dict[str, bool] = {}
-    for word in words:
+    for word in (word for word in words if len(word) <= LONGEST_WORD):
         for length in range(1, len(word)):
             found.setdefault(word[:length], False)
         found[word] = True

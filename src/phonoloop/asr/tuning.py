@@ -22,8 +22,9 @@ from phonoloop.asr.decode import read_greedily, words_of
 from phonoloop.asr.infer import WINDOW_S, Recogniser
 from phonoloop.core.speech import Word
 from phonoloop.data.manifest import ManifestRow, resolve_audio
-from phonoloop.text.error_rates import Counts, score, total
+from phonoloop.text.error_rates import Counts, total, word_errors
 from phonoloop.text.ngram import NgramModel
+from phonoloop.text.normalise import DEFAULT_LANGUAGE, for_scoring
 
 #: more than this adds nothing to two numbers
 MOST_AUDIO_S = 1200.0
@@ -37,6 +38,7 @@ class Example:
 
     log_probs: np.ndarray
     reference: str
+    language: str = DEFAULT_LANGUAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,8 @@ def hear(recogniser: Recogniser, rows: Sequence[ManifestRow], audio_roots: Seque
             break
         if row.duration <= WINDOW_S:
             samples = read_samples(resolve_audio(row, *audio_roots), row.offset, row.duration)
-            found.append(Example(recogniser.log_probs(samples), row.text))
+            language = row.language_or(recogniser.metadata.get("language", DEFAULT_LANGUAGE))
+            found.append(Example(recogniser.log_probs(samples), row.text, language))
             heard_s += row.duration
     return found
 
@@ -94,7 +97,7 @@ def tune(
     counts, _, config = min(tried, key=lambda one: (one[0].errors, one[1]))
     return Tuned(
         config,
-        greedy=total(score(one.reference, _text(_greedy(recogniser, one))).words for one in examples),
+        greedy=total(_word_errors(one, _text(_greedy(recogniser, one))) for one in examples),
         beam=counts,
         calibration=calibrate_beam(recogniser, model, config, examples),
     )
@@ -108,7 +111,12 @@ def _errors(
     recogniser: Recogniser, model: NgramModel, config: BeamConfig, examples: Sequence[Example]
 ) -> Counts:
     decoder = BeamDecoder(recogniser.tokenizer, config, model=model)
-    return total(score(one.reference, decoder.decode(one.log_probs)[0].text).words for one in examples)
+    return total(_word_errors(one, decoder.decode(one.log_probs)[0].text) for one in examples)
+
+
+def _word_errors(example: Example, text: str) -> Counts:
+    wanted, heard = (for_scoring(one, example.language) for one in (example.reference, text))
+    return word_errors(wanted, heard)
 
 
 def calibrate_beam(
@@ -122,6 +130,7 @@ def calibrate_beam(
         for outcome in outcomes(
             one.reference,
             words_of(hearing.read(one.log_probs).tokens, recogniser.tokenizer, end_ms=1 << 62),
+            one.language,
         )
     ]
     return fit(found, measured_on=_measured_on(examples))
@@ -131,7 +140,7 @@ def calibrate_greedy(recogniser: Recogniser, examples: Sequence[Example]) -> Cal
     """Of the mean probability of each word's tokens."""
     found: list[Outcome] = []
     for one in examples:
-        found += outcomes(one.reference, _greedy(recogniser, one))
+        found += outcomes(one.reference, _greedy(recogniser, one), one.language)
     return fit(found, measured_on=_measured_on(examples))
 
 

@@ -13,8 +13,6 @@ from phonoloop.text.normalise import for_training
 
 #: a sentence ends after a small letter, and the next begins with no small one: `TP. Huế` stays whole
 _SENTENCE_END = re.compile(r"(?<=[^\WA-ZĐ\d_][.!?…])\s+(?=[^\Wa-z_])")
-#: longest word that is taken for one
-_LONGEST_WORD = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +37,8 @@ def sentences_of(text: str, language: str = "vi") -> Iterator[str]:
     This is the only place where texts for language models are normalised.
     """
     for part in _SENTENCE_END.split(text):
-        words = [word for word in for_training(part).split() if len(word) <= _LONGEST_WORD]
-        if words:
-            yield " ".join(words)
+        if sentence := for_training(part, language):
+            yield sentence
 
 
 def read_texts(path: Path, language: str = "vi") -> tuple[list[str], TextSource]:

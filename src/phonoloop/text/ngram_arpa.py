@@ -198,9 +198,8 @@ def _section(
             break
         fields = line.split()
         if len(fields) not in ((n + 2,) if top else (n + 2, n + 3)):
-            raise lines.damaged(
-                f"{line[:60]!r} is not a number, {n + 1} words and a weight; a heading may be missing"
-            )
+            wanted = f"a number, {n + 1} words and a weight"
+            raise lines.damaged(f"{line[:60]!r} is not {wanted}; a section's heading may be missing")
         scores.append(_numbers(lines, fields, n))
         ids.extend(_word_ids(lines, fields[1 : n + 2], words))
         numbers.append(lines.number)

@@ -12,7 +12,7 @@ from phonoloop.core.errors import InputError, NotFoundError
 from phonoloop.text.normalise import for_training
 
 #: a sentence ends after a small letter, and the next begins with no small one: `TP. Huế` stays whole
-_SENTENCE_END = re.compile(r"(?<=[^\WA-ZĐ\d_][.!?…])\s+(?=[^\Wa-z_])")
+_SENTENCE_END = re.compile(r"(?:(?<=[^\WA-ZĐ\d_][.!?…])|(?<=\.\.\.))\s+(?=[^\Wa-z_])")
 
 
 @dataclass(frozen=True, slots=True)

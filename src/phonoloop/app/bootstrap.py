@@ -16,6 +16,7 @@ from phonoloop.app.champion import ChampionHolder
 from phonoloop.app.language_models import LanguageModels
 from phonoloop.app.presence import Presence, presence
 from phonoloop.app.recognisers import load_recogniser
+from phonoloop.app.restorers import Restorers
 from phonoloop.app.searching import Searching
 from phonoloop.app.settings import Settings
 from phonoloop.audio.decode import DecodeLimits, Decoder
@@ -48,6 +49,7 @@ class App:
     detector: SpeechDetector
     champion: ChampionHolder
     language_models: LanguageModels
+    restorers: Restorers
     search: Searching
     presence: Presence
     #: removes what killed writes of objects left; only while nobody writes any
@@ -74,7 +76,8 @@ class App:
             ManifestError: `text.table`, naming the line of a table that cannot be read.
         """
         own = self.data_dir / "text"
-        return Corrector(lexicon=Lexicon.extended(own), confusions=Confusions.extended(own))
+        lexicon, confusions = Lexicon.extended(own), Confusions.extended(own)
+        return Corrector(lexicon=lexicon, confusions=confusions)
 
     @property
     def curate_rules(self) -> CurateRules:
@@ -134,6 +137,7 @@ def _open(settings: Settings, present: Presence) -> Iterator[App]:
                 detector=_detector(settings.speech_detector),
                 champion=ChampionHolder(records, blobs, partial(load_recogniser, threads=settings.threads)),
                 language_models=LanguageModels(blobs),
+                restorers=Restorers(blobs),
                 search=search,
                 presence=present,
                 sweep_blobs=partial(blobs.sweep, older_than_s=0.0),

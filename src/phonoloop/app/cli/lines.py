@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any, BinaryIO
 
 import click
@@ -18,6 +19,8 @@ from phonoloop.text.corrections import Rewritten
 
 #: how many lines are named on standard error; the others are counted
 _LISTED = 10
+#: lines that `rewrite_batches` hands on together
+_AT_ONCE = 512
 _NOT_UTF8 = {
     "code": "text.not_utf8",
     "message": "this line is not UTF-8",
@@ -32,6 +35,11 @@ def rewrite_lines(rewrite: Callable[[str], Rewritten], *, as_json: bool) -> None
     filter_lines(lambda line: rewrite(line).text, (lambda line: _body(rewrite(line))) if as_json else None)
 
 
+def rewrite_batches(rewrite_many: Callable[[list[str]], list[Rewritten]], *, as_json: bool) -> None:
+    """As `rewrite_lines`, for what is faster with many lines at once."""
+    _run(_batched(sys.stdin.buffer, rewrite_many, as_json=as_json))
+
+
 def filter_lines(line: Callable[[str], str], to_dict: Callable[[str], dict[str, Any]] | None = None) -> None:
     """Runs standard input through a function to standard output, then ends the process.
 
@@ -41,9 +49,14 @@ def filter_lines(line: Callable[[str], str], to_dict: Callable[[str], dict[str, 
         line: gets a line without its ending, gives what is written instead.
         to_dict: given, each line becomes one JSON object that this makes of it.
     """
+    _run(_answers(sys.stdin.buffer, line, to_dict))
+
+
+def _run(answers: Iterator[tuple[bool, bytes]]) -> None:
+    """Writes the answers and ends the process; see `filter_lines`."""
     refused: list[int] = []
     try:
-        for number, answer in enumerate(_answers(sys.stdin.buffer, line, to_dict), start=1):
+        for number, answer in enumerate(answers, start=1):
             if answer[0]:
                 refused.append(number)
             sys.stdout.buffer.write(answer[1])
@@ -63,7 +76,7 @@ def _body(rewritten: Rewritten) -> dict[str, Any]:
 
 
 def _answers(
-    lines: BinaryIO, line: Callable[[str], str], to_dict: Callable[[str], dict[str, Any]] | None
+    lines: Iterable[bytes], line: Callable[[str], str], to_dict: Callable[[str], dict[str, Any]] | None
 ) -> Iterator[tuple[bool, bytes]]:
     """For each line: whether it was refused, and what is written for it."""
     for raw in lines:
@@ -77,6 +90,28 @@ def _answers(
             yield False, line(given).encode("utf-8") + ending
         else:
             yield False, _json_line(to_dict(given))
+
+
+def _batched(
+    lines: BinaryIO, rewrite_many: Callable[[list[str]], list[Rewritten]], *, as_json: bool
+) -> Iterator[tuple[bool, bytes]]:
+    """As `_answers`; a person who types gets each line at once."""
+    size = 1 if lines.isatty() else _AT_ONCE
+    while group := list(islice(lines, size)):
+        rewritten = iter(rewrite_many([text for raw in group if (text := _decoded(raw)) is not None]))
+        yield from _answers(group, *_next_of(rewritten, as_json=as_json))
+
+
+def _next_of(rewritten: Iterator[Rewritten], *, as_json: bool) -> tuple[Any, Any]:
+    """What `_answers` asks for each line that could be read, in order."""
+    return (lambda _: next(rewritten).text), ((lambda _: _body(next(rewritten))) if as_json else None)
+
+
+def _decoded(raw: bytes) -> str | None:
+    try:
+        return _split_ending(raw)[0].decode("utf-8")
+    except UnicodeDecodeError:
+        return None
 
 
 def _split_ending(raw: bytes) -> tuple[bytes, bytes]:

@@ -11,6 +11,8 @@ COMMANDS = {
     "normalise": ("text_forms", "normalise", "One spelling: Unicode, tone marks, i and y."),
     "spoken": ("text_forms", "spoken", "As it is said: numbers, dates, abbreviations in words."),
     "written": ("text_forms", "written", "As people read it: numbers in digits, no fillers."),
+    "restore": ("text_restore", "restore", "Marks where they are missing: toi di hoc → tôi đi học."),
+    "train-restorer": ("text_restore", "train_restorer", "Adapt the restorer to your own texts."),
     "syllables": ("text_syllables", "syllables", "Onset, rime and tone of each word, and how it sounds."),
     "phonemes": ("text_syllables", "phonemes", "Phonemes of any language, by espeak-ng."),
 }

@@ -1,0 +1,181 @@
+"""Trains a restorer from texts with marks, and adapts one to a user's own texts. Numpy only, no network.
+
+Correct text is all that is needed: what is to be learned is the text, what it is learned from is the text
+without its marks.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from phonoloop.core.errors import InputError
+from phonoloop.text.restorer_calibrate import calibration
+from phonoloop.text.restorer_evidence import (
+    GENERAL,
+    NEAR,
+    Counts,
+    Evidence,
+    count,
+    pairs_by_rank,
+    sentences_of,
+)
+from phonoloop.text.restorer_fit import BLOCKS, Batch, Potentials, TextOf, batches, fit, start
+from phonoloop.text.restorer_model import RestorerModel, build
+from phonoloop.text.restorer_words import Sentence, Vocabulary, counted_forms, form_of, key_of
+from phonoloop.text.syllables import parse
+
+Progress = Callable[[float, str], None]
+#: forms that are no syllable (abbreviations with Đ) are kept from so many occurrences on
+_LEAST_OF_OTHERS = 20
+#: in statutes a form seen once is as often a misprint
+_LEAST_FORMAL = 2
+_EPOCHS, _RATE = 8, 4e-3
+
+
+def _silent(share: float, words: str) -> None:
+    """Nobody watches."""
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What a restorer is trained on: lines of correct text by source (see `restorer_evidence`).
+
+    Attributes:
+        web: word pairs, most frequent first.
+        frequency: words → occurrences in a million.
+    """
+
+    near: Sequence[str]
+    general: Sequence[str] = ()
+    formal: Sequence[str] = ()
+    web: Sequence[str] = ()
+    frequency: Mapping[str, float] = field(default_factory=dict)
+
+
+def train(
+    texts: Texts,
+    *,
+    metadata: Mapping[str, Any],
+    seed: int = 0,
+    epochs: int = _EPOCHS,
+    on_progress: Progress = _silent,
+) -> RestorerModel:
+    """A model from scratch: the same for the same texts, seed and version of numpy.
+
+    Raises:
+        InputError: `restorer.no_text`, where there is nothing to learn from.
+    """
+    vocabulary = vocabulary_of(texts)
+    near = sentences_of(texts.near, vocabulary)
+    if len(near) < BLOCKS:
+        raise InputError(
+            f"{len(near)} sentences are too few to train a restorer on",
+            code="restorer.no_text",
+            hint=f"give at least {BLOCKS} lines of Vietnamese with its marks",
+        )
+    on_progress(0.1, "counting")
+    general = sentences_of(texts.general, vocabulary)
+    evidence = evidence_of(texts, vocabulary, near=near, general=general)
+    potentials = start(evidence, vocabulary, seed=seed)
+    on_progress(0.3, "preparing")
+    of_near = list(batches([TextOf(NEAR, near)], evidence, vocabulary, potentials))
+    of_general = list(batches([TextOf(GENERAL, general)], evidence, vocabulary, potentials))
+    fitted = _fitted(potentials, of_near + of_general, seed=seed, epochs=epochs, on_progress=on_progress)
+    on_progress(0.8, "calibrating")
+    slope, offset = _calibrated(potentials, of_near, of_general, seed=seed, epochs=epochs)
+    decision = {**metadata.get("decision", {}), "slope": slope, "offset": offset}
+    return build(vocabulary, evidence, fitted, {**metadata, "decision": decision})
+
+
+def vocabulary_of(texts: Texts) -> Vocabulary:
+    """Every syllable that any source holds, and other words with marks that are frequent."""
+    counts = Counter(counted_forms((*texts.near, *texts.general)))
+    formal = Counter(counted_forms(texts.formal))
+    listed = {form_of(word) for pair in texts.web for word in pair.split(" ") if word.isalpha()}
+    listed |= {form_of(word) for word, often in texts.frequency.items() if often > 0}
+    syllables = set(counts) | listed | {form for form, often in formal.items() if often >= _LEAST_FORMAL}
+    known = {form for form in syllables if parse(form)}
+    others = {form for form, often in (counts + formal).items() if often >= _LEAST_OF_OTHERS}
+    return Vocabulary.of(known | {form for form in others if key_of(form) != form})
+
+
+def evidence_of(
+    texts: Texts, vocabulary: Vocabulary, *, near: Sequence[Sentence], general: Sequence[Sentence]
+) -> Evidence:
+    size = len(vocabulary)
+    frequency = np.zeros(size, np.float32)
+    for word, often in texts.frequency.items():
+        at = vocabulary.ids.get(form_of(word))
+        if at is not None:
+            frequency[at] += often
+    formal = count(sentences_of(texts.formal, vocabulary), size)
+    return Evidence(
+        (pairs_by_rank(texts.web, vocabulary), formal, count(general, size), count(near, size)), frequency
+    )
+
+
+def _fitted(
+    potentials: Potentials, prepared: Sequence[Batch], *, seed: int, epochs: int, on_progress: Progress
+) -> Potentials:
+    """A trained copy."""
+    copy = potentials.copy()
+    fit(
+        copy,
+        prepared,
+        epochs=epochs,
+        rate=_RATE,
+        seed=seed,
+        on_epoch=lambda epoch, loss: on_progress(
+            0.3 + 0.5 * (epoch + 1) / epochs, f"round {epoch + 1}: {loss:.4f} nats a syllable"
+        ),
+    )
+    return copy
+
+
+def _calibrated(
+    potentials: Potentials, near: Sequence[Batch], general: Sequence[Batch], *, seed: int, epochs: int
+) -> tuple[float, float]:
+    """Slope and offset, from what a model says of blocks it was not trained on."""
+    fold = [batch for batch in near if batch.block % 5 == 0]
+    rest = [batch for batch in near if batch.block % 5]
+    held_out = _fitted(potentials, [*rest, *general], seed=seed, epochs=epochs, on_progress=_silent)
+    return calibration(held_out, fold)
+
+
+def adapt(model: RestorerModel, lines: Iterable[str], metadata: Mapping[str, Any]) -> RestorerModel:
+    """The model with a user's correct texts counted as what is to be restored; forms it did not know are
+    added. How counts become scores stays as it was learned."""
+    lines = list(lines)
+    grown = _grown(model, {form for form in counted_forms(lines) if parse(form)})
+    sentences = sentences_of(lines, grown.vocabulary)
+    evidence = grown.evidence.plus(NEAR, count(sentences, len(grown.vocabulary)))
+    return build(grown.vocabulary, evidence, model.potentials, metadata)
+
+
+def _grown(model: RestorerModel, forms: set[str]) -> RestorerModel:
+    """The model with more forms, of which nothing is known yet."""
+    old = model.vocabulary
+    wanted = forms | {key_of(form) for form in forms}
+    new = sorted(wanted - old.ids.keys())
+    if not new:
+        return model
+    vocabulary = Vocabulary((*old.forms, *new))
+    left, right = np.divmod(model.pair_keys, len(old))
+    wider = [(0, 0), (0, len(new))]
+    return replace(
+        model,
+        vocabulary=vocabulary,
+        pair_keys=left * len(vocabulary) + right,
+        totals=np.pad(model.totals, wider),
+        capital=np.pad(model.capital, wider),
+        frequency=np.pad(model.frequency, (0, len(new))),
+        form_scores=np.pad(model.form_scores, [(0, len(new)), (0, 0)]),
+    )
+
+
+__all__ = ["Counts", "Texts", "adapt", "train", "vocabulary_of"]

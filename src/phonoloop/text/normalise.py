@@ -97,32 +97,34 @@ def _common(match: re.Match[str]) -> str:
 def _plain(text: str) -> str:
     """Lower case, without punctuation, tone marks in their place."""
     lower = unicodedata.normalize("NFC", text.translate(_SAME).lower())
-    kept = _SIGN.sub(lambda match: _kept(lower, match.start()), lower)
+    kept = _SIGN.sub(_Signs(lower), lower)
     return " ".join(map(place_tone, kept.split()))
 
 
-def _kept(text: str, at: int) -> str:
-    """What becomes of a sign: itself, what stands for it, or a space."""
-    ch = text[at]
-    before = text[at - 1] if at else " "
-    if unicodedata.category(ch).startswith("M"):
-        return ch if _has_base(text, at) else " "
-    after = text[at + 1] if at + 1 < len(text) else " "
-    if ch in _BETWEEN_DIGITS and before.isdecimal() and after.isdecimal():
-        return "-" if ch in _DASHES else ch
-    inside = ch in _BETWEEN_WORD_CHARACTERS and _in_word(text, at - 1) and after.isalnum()
-    return ch if inside else " "
+class _Signs:
+    """What becomes of each sign of a text, asked from left to right."""
 
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._mark = -1  # the last combining mark that was seen to stand on a letter or digit
 
-def _in_word(text: str, at: int) -> bool:
-    return at >= 0 and (text[at].isalnum() or _has_base(text, at))
+    def __call__(self, match: re.Match[str]) -> str:
+        """The sign itself, what stands for it, or a space."""
+        ch, at = match[0], match.start()
+        if unicodedata.category(ch).startswith("M"):
+            if not self._in_word(at - 1):
+                return " "
+            self._mark = at
+            return ch
+        before = self._text[at - 1] if at else " "
+        after = self._text[at + 1] if at + 1 < len(self._text) else " "
+        if ch in _BETWEEN_DIGITS and before.isdecimal() and after.isdecimal():
+            return "-" if ch in _DASHES else ch
+        inside = ch in _BETWEEN_WORD_CHARACTERS and self._in_word(at - 1) and after.isalnum()
+        return ch if inside else " "
 
-
-def _has_base(text: str, at: int) -> bool:
-    """Whether a run of combining marks that ends here stands on a letter or digit."""
-    while at >= 0 and unicodedata.category(text[at]).startswith("M"):
-        at -= 1
-    return at >= 0 and text[at].isalnum()
+    def _in_word(self, at: int) -> bool:
+        return at >= 0 and (self._text[at].isalnum() or at == self._mark)
 
 
 __all__ = [

@@ -25,6 +25,8 @@ _SHORT = {"mốt": 1, "lăm": 5, "nhăm": 5}
 _ODD = frozenset(("linh", "lẻ"))
 _SCALES = {"nghìn": THOUSAND, "ngàn": THOUSAND, "triệu": MILLION}
 _BILLIONS = frozenset(("tỷ", "tỉ"))
+#: words in which `tỷ`, `triệu`, `nghìn` before them are no number: tỷ lệ, triệu phú
+_NOT_SCALED = frozenset(("lệ", "trọng", "giá", "suất", "số", "phú", "mỉ", "tập", "hồi", "chứng"))
 _HALF = frozenset(("rưỡi", "rưởi"))
 
 #: every word that a number can begin with
@@ -71,7 +73,7 @@ def number_to_words(number: int | Decimal) -> str:
 def _decimal(number: Decimal) -> str:
     if not number.is_finite():
         raise InputError(f"{number} has no words", code="number.not_finite", hint="Give a finite number")
-    whole, _, fraction = f"{abs(number):f}".partition(".")
+    whole, _, fraction = f"{number.copy_abs():f}".partition(".")
     sign = "âm " if number < 0 else ""
     return sign + _whole(int(whole)) + (f" phẩy {fraction_to_words(fraction)}" if fraction else "")
 
@@ -172,10 +174,18 @@ def _word(words: Sequence[str], at: int) -> str:
     return words[at] if at < len(words) else ""
 
 
+def _scale(words: Sequence[str], at: int) -> int:
+    """What `nghìn`, `triệu` or `tỷ` at a place multiplies by; 0 where none stands there."""
+    word = _word(words, at)
+    if (word not in _SCALES and word not in _BILLIONS) or _word(words, at + 1) in _NOT_SCALED:
+        return 0
+    return _SCALES.get(word, BILLION)
+
+
 def _read_whole(words: Sequence[str], at: int) -> tuple[int, int] | None:
     """With `tỷ`, once or several times: `nghìn tỷ`, `tỷ tỷ`."""
     found = _read_below_billion(words, at)
-    while found is not None and _word(words, found[1]) in _BILLIONS:
+    while found is not None and _scale(words, found[1]) == BILLION:
         value, end = found[0] * BILLION, found[1] + 1
         if _word(words, end) in _HALF:
             return value + BILLION // 2, end + 1
@@ -198,7 +208,8 @@ def _read_below_billion(words: Sequence[str], at: int, *, last_scale: int = 0) -
         if group is None:
             break
         value, end = group
-        scale = _SCALES.get(_word(words, end), 0)
+        scale = _scale(words, end)
+        scale = scale if scale < BILLION else 0
         if not scale:
             added = _last_group(words, at, group, last_scale)
             return (total + added, end) if added is not None else _so_far(total, at, begun)
@@ -242,9 +253,9 @@ def _after_hundred(words: Sequence[str], value: int, at: int) -> tuple[int, int]
     tens = _read_tens(words, at)
     if tens is None or following == "không":
         return value, at
-    if tens[0] < 10:  # `một trăm hai` is 120; `một trăm năm` a hundred years
-        ends = _word(words, at + 1) not in (*_SCALES, *_BILLIONS, "trăm")
-        return (value + tens[0] * 10, at + 1) if following != "năm" and ends else (value, at)
+    if tens[0] < 10:  # `một trăm hai` is 120; `một trăm năm` a hundred years; `một trăm một hai` counts
+        ends = _word(words, at + 1) not in (*_SCALES, *_BILLIONS, *DIGIT_OF, "trăm", "phần", "phẩy")
+        return (value + tens[0] * 10, at + 1) if following not in ("năm", "một") and ends else (value, at)
     return value + tens[0], tens[1]
 
 

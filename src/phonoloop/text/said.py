@@ -9,8 +9,8 @@ from itertools import pairwise
 from phonoloop.text.lexicon import Lexicon, cues
 
 _WORDS = re.compile(r"[^\W_]+")
-#: as far back as a cue can stand
-_REACH_CHARS = 64
+#: as far back as each further cue word can stand
+_REACH_CHARS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,8 @@ class Place:
 
     def words_before(self, count: int) -> list[str]:
         """The last words before the place, in lower case, at most `count`."""
-        return _WORDS.findall(self.text[max(0, self.at - _REACH_CHARS) : self.at].lower())[-count:]
+        window = self.text[max(0, self.at - _REACH_CHARS * count) : self.at]
+        return _WORDS.findall(window.lower())[-count:]
 
     def cued(self, kind: str, reach: int = 1) -> bool:
         """Whether a cue of `cues.tsv` is among the last `reach` words (two-word cues count as one)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from phonoloop.text.lexicon import holidays
+from phonoloop.text.lexicon import cues, holidays
 from phonoloop.text.numbers import number_to_words
 from phonoloop.text.said import Place, Said
 
@@ -14,13 +14,15 @@ _ISO = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])(?![0-9]|
 _FULL = re.compile(rf"{_DAY}([/.-]){_MONTH}\2{_YEAR}{_NO_MORE}")
 _FULL_SPACED = re.compile(rf"{_DAY} ?/ ?{_MONTH} ?/ ?{_YEAR}{_NO_MORE}")
 _SPAN = re.compile(rf"{_DAY} ?[-–—] ?{_DAY}/{_MONTH}(?:/{_YEAR})?{_NO_MORE}")
-_MONTH_YEAR = re.compile(rf"{_MONTH}[/.-]{_YEAR}{_NO_MORE}(?!/)")
-_DAY_MONTH = re.compile(rf"{_DAY}([/.-]){_MONTH}(?![0-9]|[.,/][0-9]|/[A-ZĐ]|%)")
+_MONTH_YEAR = re.compile(rf"{_MONTH} ?[/.–—-] ?{_YEAR}{_NO_MORE}(?!/)")
+_DAY_MONTH = re.compile(rf"{_DAY} ?([/.–—-]) ?{_MONTH}(?![0-9]|[.,/][0-9]|/[A-ZĐ]|%)")
 _MONTH_ALONE = re.compile(rf"{_MONTH}(?![0-9]|[.,/-][0-9])")
 
 _CLOCK = re.compile(r"([01]?[0-9]|2[0-4])[:]([0-5][0-9])(?:[:]([0-5][0-9]))?(?![0-9:])")
 _HOURS = re.compile(r"([0-9]{1,3}) ?[hH](?: ?([0-5][0-9]))?(?:(?<=[0-9])(?:[p']|ph))?(?!\w)")
-_SOUTHERN = re.compile(r"([01]?[0-9]|2[0-4])g([0-5][0-9])(?!\w)")
+_SOUTHERN = re.compile(r"([01]?[0-9]|2[0-4]) ?g ?([0-5][0-9])(?![\w%]|[.,/-][0-9])")
+_SOUTHERN_HOUR = re.compile(r"([01]?[0-9]|2[0-4]) ?g(?!\w)")
+_HOUR_FOLLOWS = re.compile(r" (?:sáng|trưa|chiều|tối|đêm|khuya)(?!\w)| ?[-–] ?[0-9]{1,2} ?g(?!\w)")
 _MINUTES = re.compile(r"([0-9]{1,3})['′](?: ?([0-5]?[0-9])(?:[\"”″]|'')?)?(?!\w)")
 _MINUTES_FOLLOW = re.compile(r" ?phút")
 
@@ -52,7 +54,7 @@ def say_month(place: Place) -> Said | None:
     """4/2020 and, behind `tháng`, 4."""
     match = place.match(_MONTH_YEAR)
     before = place.words_before(1)
-    if match is not None and not place.cued("house"):
+    if match is not None and (before == ["tháng"] or ("/" in match[0] and not place.cued("house"))):
         return place.said(match, _month_and_year(before, match), "date.month")
     if before == ["tháng"]:
         match = place.match(_MONTH_ALONE)
@@ -73,10 +75,17 @@ def say_day_and_month(place: Place) -> Said | None:
     if match is None:
         return None
     day, sign, month = match.groups()
-    certain = place.words_before(1) in (["ngày"], ["mùng"], ["mồng"], ["hôm"])
-    if sign == "/" and not certain:
+    if sign == "/":
         certain = not place.cued("house") and _is_day_without_cue(place, int(day), int(month))
+    else:
+        certain = place.cued("date") and not _is_counted(place, match.end())
     return place.said(match, _date(day, month), "date.day", 1.0 if sign == "/" else 0.9) if certain else None
+
+
+def _is_counted(place: Place, end: int) -> bool:
+    """Whether something is counted by what ends here: sáng 10 - 12 người is no date."""
+    word = re.match(r" ?([^\W\d_]+|%)", place.text[end : end + 16])
+    return word is not None and (word[1].lower() in cues()["times"] or word[1] in place.lexicon.units)
 
 
 def _is_day_without_cue(place: Place, day: int, month: int) -> bool:
@@ -115,9 +124,20 @@ def say_clock(place: Place) -> Said | None:
 def say_hours(place: Place) -> Said | None:
     """10h, 10h30, and 10g30 as it is written in the south."""
     match = place.match(_HOURS) or place.match(_SOUTHERN)
+    if match is not None:
+        return place.said(match, _time(place, match, match[1], match[2]), "time.hours")
+    match = place.match(_SOUTHERN_HOUR)
     if match is None:
         return None
-    return place.said(match, _time(place, match, match[1], match[2]), "time.hours")
+    follows = _HOUR_FOLLOWS.match(place.text, match.end()) is not None
+    if not follows and not place.cued("hour") and not _ends_range(place):
+        return None
+    return place.said(match, _time(place, match, match[1], None), "time.hours", 0.8)
+
+
+def _ends_range(place: Place) -> bool:
+    """8 g - 10 g: another hour stands before the dash."""
+    return re.search(r"[0-9] ?g ?[-–] ?$", place.text[max(0, place.at - 8) : place.at]) is not None
 
 
 def _time(place: Place, match: re.Match[str], hours: str, minutes: str | None) -> str:

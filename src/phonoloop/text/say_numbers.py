@@ -47,6 +47,8 @@ _LETTERED = re.compile(r"([0-9]{1,4})([A-ZĐ]{1,3}[0-9]{0,3})(?![\w])")
 _SCALES = re.compile(r"(?: ?(?:nghìn|ngàn|triệu|tỷ|trăm))+(?!\w)")
 _SIGN = re.compile(r"(>=|<=|[=<>≥≤≈~±×÷+]) ?")
 _NUMERAL = re.compile(r"[IVXLC]+(?!\w)")
+_SHORT_YEAR = re.compile(r"[0-9]{4}[-–]$")
+_BARE_UNIT = re.compile(r"(?<!\w)[kcdm]?m$")
 _PER = re.compile(r"/([^\W\d_]+[0-9²³]?)(?!\w)")
 _MONEY_ENDS = re.compile(r"(?:đồng|đ|₫|VND|VNĐ|vnđ|USD|đô la|euro|EUR|k|tr|nghìn|ngàn|triệu|tỷ|%|phần trăm)$")
 _MONEY_SIGNS = {"$": "đô la", "€": "ơ rô", "£": "bảng Anh", "¥": "yên"}
@@ -200,6 +202,18 @@ def say_lettered(place: Place) -> Said | None:
     return place.said(match, f"{_integer(match[1])} {spell(match[2])}", "code.lettered", 0.9)
 
 
+def say_bare_unit(place: Place) -> Said | None:
+    """m3 and km2 without a number before them."""
+    before = _BARE_UNIT.search(place.text[max(0, place.at - 3) : place.at])
+    digit = place.text[place.at]
+    if before is None or digit not in "23" or place.text[place.at + 1 : place.at + 2].isalnum():
+        return None
+    unit = place.lexicon.units.get(before[0] + digit)
+    if unit is None:
+        return None
+    return Said(place.at - len(before[0]), place.at + 1, unit.spoken, "unit.bare", 0.9)
+
+
 def say_ordinal(place: Place) -> Said | None:
     """thứ 4 → thứ tư, hạng 1 → hạng nhất."""
     match = place.match(_AMOUNT)
@@ -215,6 +229,9 @@ def say_number(place: Place) -> Said | None:
     match = place.match(_AMOUNT)
     if match is None:
         return None
+    if _SHORT_YEAR.search(place.text[max(0, place.at - 5) : place.at]) and len(match[0]) == 2:
+        words = digits_to_words(match[0]) if match[0][0] == "0" else say_amount(match[0])
+        return place.said(match, words, "number.cardinal", 0.9)  # 2001-02
     return _measured(place, match, say_amount(match[0]))
 
 
@@ -324,6 +341,7 @@ RULES = (
     say_ratio,
     say_version,
     say_lettered,
+    say_bare_unit,
     say_ordinal,
     say_number,
 )

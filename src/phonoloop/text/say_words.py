@@ -17,12 +17,13 @@ _LONGEST_KEY = 24
 _ROMAN = re.compile(r"[IVXLCDM]+(?!\w)")
 _ROMAN_COMMON = re.compile(r"[IVX]{2,}")
 #: what may stand between an abbreviation and the name or number it goes with
-_DOT = re.compile(r"\.? ?")
-_ACRONYM = re.compile(r"[A-ZĐƯ]{2,6}")
+_DOT = re.compile(r"(?: ?\.)? ?")
+_ACRONYM = re.compile(r"[A-ZĐƯ]{2,5}")
 #: three consonants in a row cannot be read as a word
 _UNREADABLE = re.compile(r"[^AEIOUY]{3}|^[^AEIOUY]{2}|[^AEIOUY]{2}$|^[^AEIOUY]*$|^[A-ZĐ]{2,3}$")
 _MONARCHS = {1: "đệ nhất", 2: "đệ nhị", 3: "đệ tam", 4: "đệ tứ"}
 #: longer lines in capitals are shouted, and what stands in them is no acronym
+_AROUND = 60
 _SHOUTED = re.compile(r"[A-ZÀ-ỸĐ]{2,} [A-ZÀ-ỸĐ]{2,} [A-ZÀ-ỸĐ]{2,}")
 
 
@@ -38,6 +39,8 @@ def say_abbreviation(place: Place) -> Said | None:
         dot = _DOT.match(place.text, end)
         if entry.before != "any" and dot and _goes_with(place.text[dot.end() : dot.end() + 1], entry.before):
             return Said(place.at, dot.end(), entry.spoken, "abbreviation.name", 0.9)
+        if entry.before == "title" and not following.isalnum():
+            return Said(place.at, end, entry.spoken, "abbreviation", 0.9)
     return None
 
 
@@ -58,8 +61,8 @@ def _is_whole(key: str, following: str) -> bool:
 
 def _goes_with(following: str, before: str) -> bool:
     if following.isascii() and following.isdigit():
-        return before in ("name", "number")
-    return before in ("name", "capital") and following.isupper()
+        return before in ("name", "title", "number")
+    return before in ("name", "title", "capital") and following.isupper()
 
 
 def say_roman(place: Place) -> Said | None:
@@ -102,7 +105,11 @@ def say_acronym(place: Place) -> Said | None:
     if match is None or not _ACRONYM.fullmatch(match[0]):
         return None
     word = match[0]
-    if parse(word) is not None or _SHOUTED.search(place.text) or not _UNREADABLE.search(word):
+    if (
+        parse(word) is not None
+        or _SHOUTED.search(place.text[max(0, place.at - _AROUND) : place.at + _AROUND])
+        or not _UNREADABLE.search(word)
+    ):
         return None
     return place.said(match, spell(word), "acronym", 0.8)
 

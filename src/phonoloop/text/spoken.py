@@ -127,16 +127,16 @@ def _next(text: str, at: int, lexicon: Lexicon) -> re.Match[str] | None:
 @lru_cache(maxsize=8)
 def _first(lexicon: Lexicon) -> re.Pattern[str]:
     small = "|".join(re.escape(key) for key in _listed(lexicon) if not key[0].isupper())
-    return re.compile(rf"[{_FIRST_SIGNS}]" + (rf"|(?<!\w)(?:{small})(?!\w)" if small else ""))
+    return re.compile(rf"[{_FIRST_SIGNS}]" + (rf"|(?<!\w)(?:{small})" if small else ""))
 
 
 @lru_cache(maxsize=8)
 def _trigger(lexicon: Lexicon) -> re.Pattern[str]:
     listed = "|".join(map(re.escape, _listed(lexicon)))
     words = (
-        rf"(?P<word>(?<![\w])(?:{listed})(?!\w))",
+        rf"(?P<word>(?<![\w])(?:{listed})(?:(?<=[.:])|(?!\w)))",
         r"(?P<caps>(?<![\w])[A-ZĐƯ][A-ZĐƯ&0-9][\w&]*)",
-        r"(?P<single>(?<![\w])[A-ZĐ](?=\.?[ ]?[0-9]|\.[ ]?[^\W\d_a-z]|-[0-9]|(?<=[IVX])(?!\w)))",
+        r"(?P<single>(?<![\w])[A-ZĐ](?=[ ]?\.?[ ]?[0-9]|[ ]?\.[ ]?[^\W\d_a-z]|-[0-9]|(?<=[IVX])(?!\w)))",
     )
     return re.compile("|".join((*_TRIGGERS, *words)))
 

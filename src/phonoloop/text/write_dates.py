@@ -5,6 +5,7 @@ from __future__ import annotations
 from phonoloop.text.numbers import DIGIT_OF
 from phonoloop.text.spoken_run import Run, Wrote
 
+_EVERY = frozenset(("mỗi", "hàng", "hằng", "vài", "mấy", "nhiều", "từng", "nửa"))
 _DAY_WORDS = ("ngày", "mùng", "mồng", "hôm")
 
 
@@ -61,7 +62,7 @@ def write_date(run: Run, at: int) -> Wrote | None:
 def write_month(run: Run, at: int) -> Wrote | None:
     """tháng tư năm hai nghìn không trăm linh năm → tháng 4 năm 2005."""
     month = _month(run, at + 1) if run.word(at) == "tháng" else None
-    if month is None or run.follows("times", month[1]):
+    if month is None or run.follows("times", month[1]) or _is_no_month(run, at):
         return None
     year = _year(run, month[1] + 1) if run.word(month[1]) == "năm" else None
     name = run.text[run.spans[at][0] : run.spans[at][1]]
@@ -70,6 +71,13 @@ def write_month(run: Run, at: int) -> Wrote | None:
     if month[0] == 1 and run.word(month[1]):
         return None  # mỗi tháng một …
     return Wrote(at, month[1], f"{name} {month[0]}", "date.month", 0.9)
+
+
+def _is_no_month(run: Run, at: int) -> bool:
+    """Months are counted (mỗi tháng ba lần, hai tháng), or it is a name (Cách mạng Tháng Tám)."""
+    before = run.word(at - 1)
+    is_name = run.text[run.spans[at + 1][0]].isupper()
+    return is_name or before in _EVERY or before in DIGIT_OF or before == "mười"
 
 
 def write_year(run: Run, at: int) -> Wrote | None:

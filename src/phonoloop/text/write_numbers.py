@@ -11,6 +11,14 @@ _LONG_NUMBER = 7
 _CODE, _CALL = 3, range(3, 6)
 #: units of time and money before which `một` rather means a or an
 _ONE_STAYS = frozenset(("giờ", "phút", "giây", "đồng", "đô", "mét", "lít"))
+#: what nothing is counted in: không đồng ý is a refusal
+_ZERO_BEFORE = frozenset(("phần", "độ", "giờ", "phút"))
+#: a number behind these may count what follows: ngày một đông, cấp một văn bằng
+_LOOSE = frozenset(("ngày", "kỳ", "cấp", "nhóm", "đội", "tổ", "đợt", "bài", "khối", "tuyến"))
+#: `năm` is a year behind these
+_YEARS_AFTER = frozenset(
+    ("nhiêu", "mấy", "nhiều", "hàng", "từng", "những", "các", "vài", "mỗi", "cả", "trăm")
+)
 _SCALE_WORDS = frozenset(("tỷ", "tỉ", "triệu"))
 
 
@@ -87,6 +95,8 @@ def write_number(run: Run, at: int) -> Wrote | None:
     end, text = found.end, _in_digits(run, at, found)
     while found.point == "." and run.word(end) == "chấm" and run.word(end + 1) in DIGIT_OF:
         end, text = end + 2, f"{text}.{DIGIT_OF[run.word(end + 1)]}"
+    if found.fraction and run.word(end) in _SCALE_WORDS and not run.follows("unscaled", end + 1):
+        end, text = end + 1, f"{text} {run.word(end)}"
     unit = run.unit(end)
     if not _is_worth_it(run, at, found, unit is not None):
         return None
@@ -109,24 +119,41 @@ def _is_worth_it(run: Run, at: int, found: Spelled, has_unit: bool) -> bool:
     following = run.word(found.end)
     if found.value == 1 and following in _ONE_STAYS:
         return following == "giờ" and run.follows("part", found.end + 1)
+    if found.value == 0 and following not in _ZERO_BEFORE:
+        return False
+    if run.word(at) == "năm" and run.word(at - 1) in _YEARS_AFTER:
+        return False
     if has_unit or run.follows("unit", found.end) or run.measures(found.end):
         return True
-    before = run.word(at - 1)
-    if not run.cued("counted", at - 1) or found.value == 0 or run.follows("times", found.end):
+    return _is_counted(run, at, found)
+
+
+def _is_counted(run: Run, at: int, found: Spelled) -> bool:
+    """Whether a single digit is the number of something: lớp bốn, but mỗi ngày hai bữa."""
+    first = run.text[run.spans[at][0]]
+    if not run.cued("counted", at - 1) or run.follows("times", found.end) or first.isupper():
         return False
-    return not (found.value == 1 and before in ("ngày", "tháng") and following)
+    following = run.word(found.end)
+    if run.word(at - 1) in _LOOSE:
+        return following == "tháng"
+    return (run.word(at - 2), run.word(at - 1)) != ("trong", "số")
 
 
 def _in_digits(run: Run, at: int, found: Spelled) -> str:
     sign = "-" if found.negative else ""
     if found.fraction:
         return f"{sign}{_grouped(run, at, found)}{found.point}{found.fraction}"
-    return sign + (_scaled(run, found) or _grouped(run, at, found))
+    return sign + (_scaled(run, at, found) or _grouped(run, at, found))
 
 
-def _scaled(run: Run, found: Spelled) -> str:
+def _is_alone(run: Run, at: int, found: Spelled) -> bool:
+    """Whether the text is this number and nothing else."""
+    return at == 0 and found.end == len(run.words) and run.is_whole_text
+
+
+def _scaled(run: Run, at: int, found: Spelled) -> str:
     """5 triệu, 2,5 tỷ, 12.500 tỷ: where the number was said with one such word at its end."""
-    if run.is_whole_text and found.end == len(run.words) and found.value <= MILLION:
+    if _is_alone(run, at, found) and found.value <= MILLION:
         return ""
     last = run.word(found.end - 1)
     halved = last in ("rưỡi", "rưởi")
@@ -142,8 +169,7 @@ def _scaled(run: Run, found: Spelled) -> str:
 
 def _grouped(run: Run, at: int, found: Spelled) -> str:
     """Dots between thousands, but not in what is a name or stands alone."""
-    alone = run.is_whole_text and found.end == len(run.words) and at == 0 and not found.fraction
-    if alone or run.cued("counted", at - 1):
+    if (_is_alone(run, at, found) and not found.fraction) or run.cued("counted", at - 1):
         return str(found.value)
     return f"{found.value:,}".replace(",", ".")
 

@@ -99,7 +99,7 @@ def _removals(text: str, lexicon: Lexicon) -> Iterator[Correction]:
             yield Correction(start, tail, text[start:tail], "", "filler", 0.9)
 
 
-_TAIL = re.compile(r"(?:,|…|\.\.\.)?\s*")
+_TAIL = re.compile(r"\s*(?:,|…|\.\.\.)?\s*")
 _WORDS = re.compile(r"\w+")
 
 

@@ -1,3 +1,4 @@
+import time
 import unicodedata
 
 import pytest
@@ -8,6 +9,9 @@ from phonoloop.text.normalise import (
     for_scoring,
     for_training,
     is_vietnamese,
+    normalise,
+    to_spoken,
+    to_written,
 )
 from phonoloop.text.vietnamese import place_tone, vietnamese_letters
 
@@ -174,3 +178,31 @@ def test_the_alphabet_has_every_letter_once():
 
 def test_version_is_a_name_that_can_stand_beside_a_figure():
     assert NORMALISER_VERSION == "spoken-vi-2"
+
+
+HARD_TO_SCAN = [
+    "a",
+    "1",
+    "1.",
+    "1,",
+    "-1",
+    "1-",
+    "ờ ",
+    "a@",
+    "a.",
+    "x1",
+    "\u0301",
+    "mười ",
+    "một ",
+    "A.",
+    "XYZ ",
+]
+
+
+@pytest.mark.parametrize("part", HARD_TO_SCAN)
+@pytest.mark.parametrize("form", [normalise, to_spoken, to_written, for_scoring])
+def test_no_line_takes_longer_than_its_length_asks(form, part):
+    """A rule that looked back or ahead without end would take minutes for each of these."""
+    began_s = time.process_time()
+    form(part * 15_000)
+    assert time.process_time() - began_s < 10

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from phonoloop.app.bootstrap import App
 from phonoloop.app.language_models import CURRENT, LanguageModel, language_model
-from phonoloop.asr.beam import BeamConfig, BeamDecoder
+from phonoloop.asr.beam import DEFAULT, BeamConfig, BeamDecoder
 from phonoloop.asr.hotwords import parse_hot_word
 from phonoloop.core.errors import ConfigError
 from phonoloop.core.speech import Transcriber
+from phonoloop.text.normalise import DEFAULT_LANGUAGE
 
 if TYPE_CHECKING:  # the runtime of the models is loaded only where something is decoded
     from phonoloop.asr.beam_recogniser import BeamRecogniser
@@ -31,6 +32,7 @@ class DecodingWish:
         hot_words: `WORD` or `WORD:WEIGHT`.
         nbest: readings to tell; 0 for none.
         lexicon: only the language model's words.
+        rescore: another language model, named as `lm` is, whose opinion is added to each reading's score.
         alpha, beta: weights instead of those that were tuned.
     """
 
@@ -41,6 +43,7 @@ class DecodingWish:
     lexicon: bool = False
     alpha: float | None = None
     beta: float | None = None
+    rescore: str = ""
 
     @property
     def is_greedy(self) -> bool:
@@ -64,7 +67,8 @@ def decoding(app: App, recogniser: Transcriber, wish: DecodingWish) -> Transcrib
         )
     _check(wish)
     lm = language_model(app.language_models, wish.lm) if wish.lm else None
-    return _beam(recogniser, lm, wish)
+    other = language_model(app.language_models, wish.rescore) if wish.rescore else None
+    return _beam(recogniser, lm, other, wish)
 
 
 def _has_probabilities(recogniser: Transcriber) -> bool:
@@ -86,26 +90,30 @@ def _check(wish: DecodingWish) -> None:
         )
 
 
-def _beam(recogniser: Recogniser, lm: LanguageModel | None, wish: DecodingWish) -> BeamRecogniser:
-    from phonoloop.asr.beam_recogniser import BeamRecogniser
+def _beam(
+    recogniser: Recogniser, lm: LanguageModel | None, other: LanguageModel | None, wish: DecodingWish
+) -> BeamRecogniser:
+    from phonoloop.asr.beam_recogniser import BeamRecogniser, opinion_of
 
     tuned = lm.config_for(recogniser.model_version) if lm else BeamConfig(alpha=0.0, beta=0.0)
     given = {name: getattr(wish, name) for name in ("alpha", "beta") if getattr(wish, name) is not None}
     config = replace(tuned, beam=wish.beam or max(tuned.beam, wish.nbest), **given)
+    language = recogniser.metadata.get("language") or DEFAULT_LANGUAGE
     decoder = BeamDecoder(
         recogniser.tokenizer,
         config,
         model=lm.model if lm else None,
         lexicon=lm.model.words if lm and wish.lexicon else None,
-        hot_words=[parse_hot_word(text) for text in wish.hot_words],
+        hot_words=[parse_hot_word(text, language) for text in wish.hot_words],
     )
     # what was fitted to the search as it was tuned says nothing of a search that is told what to expect
-    plain = lm is not None and not (wish.hot_words or wish.lexicon or given)
+    plain = lm is not None and not (wish.hot_words or wish.lexicon or given or other)
     return BeamRecogniser(
         recogniser,
         decoder,
         most=wish.nbest,
         calibration=lm.calibration_for(recogniser.model_version) if plain else None,
+        rescore=opinion_of(other.model, config.alpha or DEFAULT.alpha) if other else None,
         suffix=f"+lm-{lm.lm_id}" if lm else "+beam",
     )
 

@@ -49,8 +49,9 @@ class Ears:
 
     def second(self) -> Transcriber | None:
         """Who else is asked, as the settings say; None where there is nobody else."""
-        serving, wanted = self._app.champion.refresh(), self._app.settings.second_opinion
-        if serving is None or wanted == "off":
+        wanted = self._app.settings.second_opinion
+        serving = self._app.champion.refresh() if wanted != "off" else None
+        if serving is None:
             return None
         if wanted == "teacher":
             return self._taught()

@@ -18,6 +18,7 @@ from phonoloop.core.errors import UnavailableError
 from phonoloop.core.speech import Alternative, Span, Transcription
 from phonoloop.core.units import samples_to_ms
 from phonoloop.text.error_rates import Edit, align
+from phonoloop.text.ngram import NgramModel
 
 #: readings that confidences are computed from
 _VOTERS = 50
@@ -121,6 +122,11 @@ class BeamRecogniser:
 class _Window:
     tokens: list[Token]
     readings: list[Hypothesis] = field(default_factory=list)
+
+
+def opinion_of(model: NgramModel, weight: float) -> TextScore:
+    """What a language model adds to a reading, such as one of higher order or of other texts."""
+    return lambda text: weight * math.log(10.0) * model.score(text)
 
 
 def rescored(readings: Sequence[Hypothesis], rescore: TextScore) -> list[Hypothesis]:

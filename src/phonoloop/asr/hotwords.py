@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from phonoloop.core.errors import InputError
+from phonoloop.text.normalise import DEFAULT_LANGUAGE, for_training
 
 #: natural logarithm by which a hot word is favoured where nobody says how much
 DEFAULT_WEIGHT = 6.0
@@ -26,8 +27,8 @@ class HotWord:
     weight: float = DEFAULT_WEIGHT
 
 
-def parse_hot_word(text: str) -> HotWord:
-    """`WORD`, or `WORD:WEIGHT`; phrases have spaces.
+def parse_hot_word(text: str, language: str = DEFAULT_LANGUAGE) -> HotWord:
+    """`WORD`, or `WORD:WEIGHT`; phrases have spaces. Brought into the form that recognisers write.
 
     Raises:
         InputError: `hotword.invalid`.
@@ -39,7 +40,7 @@ def parse_hot_word(text: str) -> HotWord:
         value = float(weight)
     except ValueError:
         value = float("nan")
-    phrase = " ".join(phrase.lower().split())
+    phrase = for_training(phrase, language)
     if not phrase or not -MOST_WEIGHT <= value <= MOST_WEIGHT:
         raise InputError(
             f"{text[:80]!r} is not a hot word",

@@ -130,6 +130,8 @@ class TestHotWordParsing:
             ("Đà Nẵng", HotWord("đà nẵng", DEFAULT_WEIGHT)),
             ("  đà   nẵng :8", HotWord("đà nẵng", 8.0)),
             ("a:-2.5", HotWord("a", -2.5)),
+            ("\u0110a\u0300 N\u0103\u0303ng", HotWord("đà nẵng", DEFAULT_WEIGHT)),
+            ("hoà", HotWord("hòa", DEFAULT_WEIGHT)),
         ],
     )
     def test_words_and_weights(self, text, expected):

@@ -73,13 +73,14 @@ def decoding_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--lm", default="", help="Language model: `current`, its id, or the path of an ARPA file.")
     @click.option("--hotword", "hot_words", multiple=True, help="WORD or WORD:WEIGHT to expect; repeatable.")
     @click.option("--lexicon", is_flag=True, help="Only words that the language model knows.")
+    @click.option("--rescore", default="", help="A second language model that ranks the readings anew.")
     @click.option("--alpha", type=float, help="Weight of the language model instead of the tuned one.")
     @click.option("--beta", type=float, help="What a word earns instead of what was tuned.")
     @functools.wraps(command)
     def with_wish(*args: Any, **options: Any) -> Any:
         from phonoloop.app.decoding import DecodingWish
 
-        names = ("beam", "lm", "hot_words", "lexicon", "alpha", "beta")
+        names = ("beam", "lm", "hot_words", "lexicon", "alpha", "beta", "rescore")
         given = {name: options.pop(name) for name in names}
         return command(*args, wish=DecodingWish(**given, nbest=options.pop("nbest", 0)), **options)
 

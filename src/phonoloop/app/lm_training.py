@@ -10,12 +10,12 @@ from typing import Any
 
 from phonoloop import __version__
 from phonoloop.app.bootstrap import App
-from phonoloop.app.language_models import LanguageModel
+from phonoloop.app.language_models import CURRENT, LanguageModel
 from phonoloop.asr.infer import Recogniser
 from phonoloop.asr.tuning import Example, Tuned, hear, tune
 from phonoloop.core import ids
 from phonoloop.core.clock import utc_now
-from phonoloop.core.errors import InputError
+from phonoloop.core.errors import InputError, IntegrityError, NotFoundError
 from phonoloop.data.manifest import ManifestRow
 from phonoloop.data.model import Clip, ClipStatus, Recording, Split
 from phonoloop.data.snapshot import manifest_row
@@ -150,22 +150,32 @@ def _metadata(
 def _judge(
     app: App, new: LanguageModel, val: Sequence[ManifestRow], references: Sequence[str], on_share: OnShare
 ) -> LmOutcome:
-    old_id = app.language_models.current_id()
     recogniser = _champion(app)
     examples = hear(recogniser, val, [app.data_dir]) if recogniser else []
     tuned = None
     if recogniser and examples:
         tuned = _tune(app, new, recogniser, examples, on_share)
-    if not old_id:
-        verdict = True, "it is the first"
-    elif tuned is not None:
-        verdict = _better_heard(app, old_id, recogniser, examples, tuned.beam)
+    old, why = _current(app)
+    if old is None:
+        verdict = True, why
     else:
-        verdict = _better_foreseen(app.language_models.named(old_id).model, new.model, references)
+        verdict = _better_foreseen(old.model, new.model, references)
+        if recogniser and tuned is not None:
+            verdict = _better_heard(tune(recogniser, old.model, examples).beam, tuned.beam, verdict)
     if verdict[0]:
         app.language_models.make_current(new.lm_id)
     told = None if tuned is None else _told(tuned)
     return LmOutcome(new.lm_id, dict(new.metadata), told, *verdict)
+
+
+def _current(app: App) -> tuple[LanguageModel | None, str]:
+    """The one to compare with; without one, why there is none."""
+    try:
+        if not app.language_models.current_id():
+            return None, "it is the first"
+        return app.language_models.named(CURRENT), ""
+    except (IntegrityError, NotFoundError) as error:  # a new one is the way out of that
+        return None, f"the one before cannot be loaded ([{error.code}] {error})"
 
 
 def _champion(app: App) -> Recogniser | None:
@@ -208,12 +218,12 @@ def _told(tuned: Tuned) -> dict[str, Any]:
     }
 
 
-def _better_heard(
-    app: App, old_id: str, recogniser: Recogniser, examples: Sequence[Example], new: Counts
-) -> tuple[bool, str]:
-    old = tune(recogniser, app.language_models.named(old_id).model, examples).beam
-    words = f"WER on {new.reference} words of validation speech {new.rate:.2%}, with {old_id} {old.rate:.2%}"
-    return new.errors <= old.errors, words
+def _better_heard(old: Counts, new: Counts, foreseen: tuple[bool, str]) -> tuple[bool, str]:
+    """By word errors, each with its own weights; among equals by what it foresees."""
+    words = f"WER on {new.reference} words of validation speech {new.rate:.2%}, before {old.rate:.2%}"
+    if new.errors == old.errors:
+        return foreseen[0], f"{words}; {foreseen[1]}"
+    return new.errors < old.errors, words
 
 
 def _better_foreseen(old: NgramModel, new: NgramModel, references: Sequence[str]) -> tuple[bool, str]:

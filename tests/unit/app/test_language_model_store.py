@@ -7,6 +7,7 @@ import json
 import pytest
 
 from phonoloop.adapters.blobs_local import LocalBlobStore
+from phonoloop.app import lm_training
 from phonoloop.app.bootstrap import open_app
 from phonoloop.app.decoding import DecodingWish, decoding, with_current
 from phonoloop.app.language_models import LanguageModels, language_model
@@ -15,6 +16,7 @@ from phonoloop.app.loop import Ears
 from phonoloop.app.settings import load_settings
 from phonoloop.asr.beam import DEFAULT
 from phonoloop.core.errors import ConfigError, IntegrityError, NotFoundError
+from phonoloop.data.manifest import ManifestRow
 from phonoloop.text.ngram import NgramModel
 
 MODEL = NgramModel.train(["bật đèn", "tắt đèn"], 2)
@@ -112,6 +114,26 @@ class TestTraining:
         stored = json.loads((tmp_path / f"data/models/lm/{first.lm_id}/metadata.json").read_text("utf-8"))
         assert stored["sources"][0]["sentences"] == 6
         assert stored["normaliser_version"]
+
+    def test_one_that_foresees_less_does_not_become_current(self, app, tmp_path, monkeypatch):
+        (tmp_path / "good.txt").write_text("Bật đèn phòng khách.\n" * 3, "utf-8")
+        (tmp_path / "bad.txt").write_text("Điều này khác hẳn.\n" * 3, "utf-8")
+        row = ManifestRow("a.wav", "bật đèn phòng khách", 1.0)
+        monkeypatch.setattr(lm_training, "_rows", lambda app, split: [row] if split == "val" else [])
+        monkeypatch.setattr(lm_training, "without_held_out", lambda texts, held_out: (texts, 0))
+        first = train_lm(app, LmWish((tmp_path / "good.txt",)))
+        second = train_lm(app, LmWish((tmp_path / "bad.txt",)))
+        assert (second.current, app.language_models.current_id()) == (False, first.lm_id)
+        assert "perplexity" in second.reason
+        assert train_lm(app, LmWish((tmp_path / "good.txt",))).current, "as good is good enough"
+
+    def test_one_that_is_damaged_is_replaced(self, app, tmp_path):
+        (tmp_path / "t.txt").write_text("Bật đèn.\n" * 3, "utf-8")
+        first = train_lm(app, LmWish((tmp_path / "t.txt",)))
+        (tmp_path / f"data/models/lm/{first.lm_id}/model.npz").write_bytes(b"")
+        second = train_lm(app, LmWish((tmp_path / "t.txt",)))
+        assert second.current
+        assert "lm.damaged" in second.reason
 
     def test_only_models_that_give_probabilities_can_be_searched(self, app):
         assert decoding(app, Deaf(), DecodingWish()).model_version == "teacher"

@@ -20,6 +20,7 @@ from phonoloop.registry.promote import JUDGE, champion_of, model_of, promote
 from phonoloop.registry.rule import PromotionRule
 from phonoloop.registry.slices import synthetic_share
 from phonoloop.registry.statistics import rate_interval
+from phonoloop.text.normalise import NORMALISER_VERSION
 
 #: digits of a golden set's hash in the key of a prediction
 _HASH_DIGITS = 12
@@ -46,7 +47,10 @@ class Terms:
 
 
 def prediction_id(model_id: str, golden_sha256: str, clip_id: str) -> str:
-    return f"{model_id}/{golden_sha256[:_HASH_DIGITS]}/{clip_id}"
+    """Names what a model heard in a clip of a golden set, counted under this version of the normaliser:
+    after another version came, models are heard anew instead of compared by what is no longer counted so."""
+    counted = ids.content_id([golden_sha256, NORMALISER_VERSION])
+    return f"{model_id}/{counted[:_HASH_DIGITS]}/{clip_id}"
 
 
 def predictions_of(tx: Transaction, model_id: str, golden_sha256: str) -> list[Prediction]:

@@ -223,3 +223,13 @@ def test_the_simple_rule_can_be_chosen(champion):
     assert judge_candidate(champion, "second", terms(GOLDEN)).decision is Decision.NOT_ENOUGH_EVIDENCE
     simple = terms(GOLDEN, rule="lower_wer_wins")
     assert judge_candidate(champion, "second", simple).promoted
+
+
+def test_what_was_counted_under_another_normaliser_is_heard_anew(champion, monkeypatch):
+    bring(champion, "second", few)
+    assert not_evaluated(champion, "second", GOLDEN) == []
+    monkeypatch.setattr("phonoloop.registry.decide.NORMALISER_VERSION", "another-1")
+    assert not_evaluated(champion, "second", GOLDEN) == ["second", "first"]
+    with pytest.raises(NotFoundError) as caught:
+        judge_candidate(champion, "second", terms(GOLDEN))
+    assert caught.value.code == "judge.no_predictions"

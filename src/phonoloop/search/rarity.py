@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -78,7 +79,7 @@ class Rarity:
             with np.load(io.BytesIO(data), allow_pickle=False) as kept:
                 counts[kept["at"]] = kept["counts"]
                 return cls(int(kept["texts"]), counts)
-        except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        except (OSError, EOFError, ValueError, KeyError, IndexError, TypeError, BadZipFile) as error:
             raise IntegrityError(
                 f"this does not say how rare words are ({error})",
                 code="search.rarity",

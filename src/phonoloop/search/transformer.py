@@ -19,6 +19,8 @@ from phonoloop.core.errors import ConfigError
 
 _BATCH = 32
 _MOST_TOKENS = 512
+#: RoBERTa's family begins to count its places at 2
+_RESERVED_PLACES = 2
 #: what is downloaded of a model that is given by name: weights in one format, never pickled ones
 _FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
 _KNOWN_MODULES = ("Transformer", "Pooling", "Normalize")
@@ -59,14 +61,15 @@ class TransformerEmbedder:
         return cls(model, tokenizer, name=name, version=_version(name, model, pooling), pooling=pooling)
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
-        """The same row for a text in any company, but for rounding; longer texts than the model takes are cut."""
+        """The same row for a text in any company, but for rounding; texts too long for the model are cut."""
         rows = [self._embed(texts[start : start + _BATCH]) for start in range(0, len(texts), _BATCH)]
         return np.concatenate([np.zeros((0, self.dimensions), np.float32), *rows])
 
     def _embed(self, texts: Sequence[str]) -> np.ndarray:
         import torch
 
-        limit = min(self._tokenizer.model_max_length, _MOST_TOKENS)
+        places = getattr(self._model.config, "max_position_embeddings", _MOST_TOKENS)
+        limit = min(self._tokenizer.model_max_length, _MOST_TOKENS, places - _RESERVED_PLACES)
         taken = self._tokenizer(
             list(texts), padding=True, truncation=True, max_length=limit, return_tensors="pt"
         )

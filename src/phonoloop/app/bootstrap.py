@@ -74,10 +74,14 @@ class App:
 
         Raises:
             ManifestError: `text.table`, naming the line of a table that cannot be read.
+            ConfigError: `config.bad_value`.
         """
         own = self.data_dir / "text"
         lexicon, confusions = Lexicon.extended(own), Confusions.extended(own)
-        return Corrector(lexicon=lexicon, confusions=confusions)
+        restorer = (
+            self.restorers if _is_on(self.settings.restore_diacritics, "NLP_RESTORE_DIACRITICS") else None
+        )
+        return Corrector(lexicon=lexicon, confusions=confusions, restorer=restorer)
 
     @property
     def curate_rules(self) -> CurateRules:
@@ -145,6 +149,18 @@ def _open(settings: Settings, present: Presence) -> Iterator[App]:
     finally:
         search.close()
         records.close()
+
+
+def _is_on(value: str, variable: str) -> bool:
+    """Raises ConfigError `config.bad_value`."""
+    if value not in ("on", "off"):
+        raise ConfigError(
+            f"{value!r} is neither on nor off",
+            code="config.bad_value",
+            subject=variable,
+            hint="Say on or off",
+        )
+    return value == "on"
 
 
 def _detector(name: str) -> SpeechDetector:

@@ -46,6 +46,11 @@ class Settings:
         "ASR_TEACHER",
         "recogniser until a model is promoted: `faster-whisper:DIR` or `sherpa-onnx:DIR`",
     )
+    restore_diacritics: str = _setting(
+        "on",
+        "NLP_RESTORE_DIACRITICS",
+        "`on` or `off`: put marks into a machine's Vietnamese, or a sidecar's without any",
+    )
     min_snr_db: float = _setting(5.0, "CURATE_MIN_SNR_DB", "clips with a lower SNR are not trained on")
     min_clip_s: float = _setting(0.5, "CURATE_MIN_CLIP_SEC", "shorter clips are not trained on")
     max_clip_s: float = _setting(30.0, "CURATE_MAX_CLIP_SEC", "longer recordings are cut at pauses")

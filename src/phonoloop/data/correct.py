@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, Protocol
 
 from phonoloop.core.errors import NotFoundError
@@ -24,7 +25,8 @@ from phonoloop.text.lexicon import Lexicon
 from phonoloop.text.normalise import DEFAULT_LANGUAGE, is_vietnamese
 from phonoloop.text.spelling import clean, normalise
 from phonoloop.text.spoken import to_spoken
-from phonoloop.text.syllables import parse, strip_marks
+from phonoloop.text.syllables import all_syllables, strip_marks
+from phonoloop.text.syllables import compose as compose_syllable
 from phonoloop.text.written import to_written
 
 #: the rules of restored marks begin with it
@@ -109,10 +111,17 @@ def _restored(
 
 def lacks_marks(text: str) -> bool:
     """Whether a text is Vietnamese of some length without any mark, rather than another language."""
-    words = [word for word in (part.strip(".,;:!?…()[]\"'“”") for part in text.split()) if word.isalpha()]
+    words = [
+        word for word in (part.strip(".,;:!?…()[]\"'“”") for part in text.lower().split()) if word.isalpha()
+    ]
     if len(words) < _LEAST_WORDS or strip_marks(text) != text:
         return False
-    return sum(parse(word, any_tone=True) is not None for word in words) >= _LEAST_SHARE * len(words)
+    return sum(word in _unmarked_syllables() for word in words) >= _LEAST_SHARE * len(words)
+
+
+@cache
+def _unmarked_syllables() -> frozenset[str]:
+    return frozenset(strip_marks(compose_syllable(syllable)) for syllable in all_syllables())
 
 
 def correct_transcript(stores: Stores, audio_id: str, corrector: Corrector | None = None) -> Transcript:

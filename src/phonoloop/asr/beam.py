@@ -19,13 +19,11 @@ import numpy as np
 
 from phonoloop.asr.hotwords import HotWord, HotWordAutomaton, vocabulary_of
 from phonoloop.core.errors import ConfigError
-from phonoloop.text.ngram import EMPTY_STATE, END_ID, UNKNOWN_ID, NgramModel
+from phonoloop.text.ngram import EMPTY_STATE, END_ID, UNKNOWN_ID, NgramModel, beginnings_of
 from phonoloop.text.tokens import BLANK_ID, Tokenizer
 
 _LN10 = math.log(10.0)
 MOST_BEAM = 512
-#: letters; text found on the way to a language model may hold longer ones
-LONGEST_WORD = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +101,10 @@ class BeamDecoder:
         self.pieces = _pieces(tokenizer)
         self.hot = HotWordAutomaton(hot_words) if hot_words else None
         extra = vocabulary_of(hot_words)
-        self.only = None if lexicon is None else _prefixes([*lexicon, *extra])
-        self.known = None if model is None else _prefixes([*model.words, *extra])
+        self.only = None if lexicon is None else beginnings_of([*lexicon, *extra])
+        self.known = None if model is None else model.beginnings
+        if self.known and extra:
+            self.known = beginnings_of([*model.words, *extra])
         self.expected = frozenset(extra)
 
     def decode(
@@ -308,13 +308,3 @@ def _pieces(tokenizer: Tokenizer) -> list[list[str]]:
     lead = min(2, tokenizer.vocab_size - 1)
     begun = tokenizer.decode([lead])
     return [tokenizer.decode([lead, i])[len(begun) :].split(" ") for i in range(tokenizer.vocab_size)]
-
-
-def _prefixes(words: Sequence[str]) -> dict[str, bool]:
-    """Every beginning of a word, and whether it is one; without what is too long to be said."""
-    found: dict[str, bool] = {}
-    for word in (word for word in words if len(word) <= LONGEST_WORD):
-        for length in range(1, len(word)):
-            found.setdefault(word[:length], False)
-        found[word] = True
-    return found

@@ -22,6 +22,8 @@ RESERVED = (UNKNOWN, BEGIN, END)
 #: log10 probability of what a model has no number for
 NEVER = -100.0
 EMPTY_STATE = 0
+#: letters; text found on the way to a language model may hold longer ones
+LONGEST_WORD = 64
 _CACHED_STEPS = 1_000_000
 _LN10 = math.log(10.0)
 
@@ -129,6 +131,11 @@ class NgramModel:
         return {word: i for i, word in enumerate(self.words)}
 
     @cached_property
+    def beginnings(self) -> dict[str, bool]:
+        """Every beginning of a word, and whether it is one."""
+        return beginnings_of(self.words)
+
+    @cached_property
     def offsets(self) -> tuple[int, ...]:
         """The state of the first row of each level; behind them the first that is none."""
         ends = np.cumsum([1, *self.counts])
@@ -221,6 +228,16 @@ class NgramModel:
     def unigram_ln(self, word_id: int) -> float:
         """Natural log of a word on its own."""
         return float(self.levels[0].log10[word_id]) * _LN10
+
+
+def beginnings_of(words: Iterable[str]) -> dict[str, bool]:
+    """Every beginning of a word, and whether it is one; without what is too long to be said."""
+    found: dict[str, bool] = {}
+    for word in (word for word in words if len(word) <= LONGEST_WORD):
+        for length in range(1, len(word)):
+            found.setdefault(word[:length], False)
+        found[word] = True
+    return found
 
 
 def build(

@@ -27,9 +27,9 @@ def test_marks_are_restored_unless_the_settings_say_no(tmp_path):
 
 
 def test_what_is_neither_on_nor_off_is_refused(tmp_path):
-    with open_app(Settings(data_dir=tmp_path, restore_diacritics="maybe")) as app:
-        with pytest.raises(ConfigError) as refused:
-            _ = app.corrector
+    maybe = Settings(data_dir=tmp_path, restore_diacritics="maybe")
+    with open_app(maybe) as app, pytest.raises(ConfigError) as refused:
+        _ = app.corrector
     assert refused.value.code == "config.bad_value"
 
 

@@ -1,4 +1,4 @@
-"""Indexing is killed with SIGKILL before each of its writes: done again, the index is what it would have been."""
+"""Indexing is killed with SIGKILL before its writes: done again, the index is what it would have been."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def test_the_command_as_json_with_filters(data: Path):
     asked = ["năm nay chợ", "--json", "--min-score", "-1"]
     found = json.loads(run(data, *asked).output)
     assert {hit["audio_id"] for hit in found["hits"]} == {"a", "b", "c"}
-    only = json.loads(run(data, *asked, "--split", "test", "--speaker", "Mai", "--from", "2026-01-01").output)
+    only = json.loads(run(data, *asked, "--split", "test", "--speaker", "mai", "--from", "2026-01-01").output)
     assert [hit["audio_id"] for hit in only["hits"]] == ["c"]
     assert json.loads(run(data, *asked, "--to", "2026-01-01").output)["count"] == 0
 

@@ -118,11 +118,16 @@ def _is_worth_it(run: Run, at: int, found: Spelled, has_unit: bool) -> bool:
         return True
     following = run.word(found.end)
     if found.value == 1 and following in _ONE_STAYS:
-        return following == "giờ" and run.follows("part", found.end + 1)
+        alone = at == 0 and found.end + 1 == len(run.words)
+        return alone or (following == "giờ" and run.follows("part", found.end + 1))
+    if following == "đồng" and run.follows("unpaid", found.end + 1):
+        return _is_counted(run, at, found)
     if found.value == 0 and following not in _ZERO_BEFORE:
         return False
     if run.word(at) == "năm" and run.word(at - 1) in _YEARS_AFTER:
         return False
+    if run.word(at - 1) in DIGIT_OF and not run.cued("counted", at - 2):
+        return False  # ba bốn tuổi: three or four
     if has_unit or run.follows("unit", found.end) or run.measures(found.end):
         return True
     return _is_counted(run, at, found)

@@ -90,6 +90,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", type=Path, help="data folder that a demo left")
+    parser.add_argument("--model", type=Path, help="exported recogniser to take instead of its champion")
     parser.add_argument(
         "--out", type=Path, default=ROOT / "demo", help="where the demo is run without --data"
     )

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from phonoloop.text.addresses import address_spans
 from phonoloop.text.corrections import Correction, Rewritten, apply, compose
-from phonoloop.text.syllables import TONES, parse
+from phonoloop.text.syllables import parse
 from phonoloop.text.tables import read_table
 from phonoloop.text.vietnamese import place_tone
 
@@ -23,7 +23,6 @@ _INVISIBLE = re.compile(
 )
 _SPACE = re.compile(r"\s+")
 _WORD = re.compile(r"[^\W\d_]+(?:[\u0300-\u036f]+[^\W\d_]*)*")
-_TONE_MARKS = frozenset(mark for mark in TONES.values() if mark)
 #: words that hold anything from which the spelling could be changed
 _SUSPECT = re.compile(r"[^\x00-\x7f]|[Qq][Uu][Ii]")
 _LOOSE_MARK = re.compile("[\u0302\u0306]")

@@ -10,7 +10,6 @@ import operator
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from functools import cache
-from typing import Any
 
 from sqlalchemy import (
     Column,
@@ -41,6 +40,7 @@ from phonoloop.search.ports import COLLECTION, Changes, Filters, FoundText, Term
 
 _BATCH = 2_000
 _MOST_PARAMETERS = 500
+_NOT_BEGUN = literal_column("pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
 _FTS = table("texts_words", column("rowid"))
 
 
@@ -74,12 +74,17 @@ class SqlTexts:
             return connection.scalar(text("SELECT coalesce(max(number), 0) FROM text_changes"))
         return connection.scalar(text("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"))
 
-    def _changed(self, since: int) -> Any:
+    def _changed(self, since: int) -> Select:
+        """What is after `since`. What a restored backup says of units of work that this server has not begun
+        yet is seen at the first look only."""
         tables = schema().tables
         changes, texts = tables["text_changes"], tables["texts"]
-        fresh = changes.c.number > since if self._database.is_sqlite else (changes.c.written_in >= since)
+        fresh = [changes.c.number > since]
+        if not self._database.is_sqlite:
+            fresh = [changes.c.written_in >= since]
+            fresh += [changes.c.written_in < _NOT_BEGUN] if since else []
         joined = changes.outerjoin(texts, changes.c.text_id == texts.c.text_id)
-        return select(changes.c.text_id.label("changed_id"), texts).select_from(joined).where(fresh)
+        return select(changes.c.text_id.label("changed_id"), texts).select_from(joined).where(*fresh)
 
     def find_words(self, terms: Terms, filters: Filters, *, limit: int) -> list[WordHit]:
         if not terms.columns():

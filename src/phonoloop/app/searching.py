@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time as clock
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
@@ -26,6 +27,8 @@ from phonoloop.search.source import EmbedderSource
 
 E = TypeVar("E", bound=StrEnum)
 Progress = Callable[[float], None]
+#: counting the texts after each new one would cost more than indexing it
+MAINTAIN_S = 5.0
 
 
 class Searching:
@@ -39,6 +42,7 @@ class Searching:
         self._settings, self._stores, self._texts = settings, stores, texts
         self._lock = threading.Lock()
         self._searcher: Searcher | None = None
+        self._maintained_s = float("-inf")
         self._vectors: VectorIndex | None = None
         self.source = EmbedderSource(stores, texts, lambda rarity: _embedder(settings.embedder, rarity))
 
@@ -52,7 +56,8 @@ class Searching:
     def index(self, audio_id: str) -> None:
         """The index stage, and what follows from there being more texts."""
         index.index_transcript(self._stores, audio_id, self.source.for_indexing)
-        self.maintain()
+        if clock.monotonic() - self._maintained_s > MAINTAIN_S:
+            self.maintain()
 
     def maintain(self) -> None:
         """Learns anew where there are twice as many texts as last time; embeds anew what is out of date."""
@@ -61,6 +66,7 @@ class Searching:
         if due:
             index.train(self._stores, self.source.make)
         index.refresh(self._stores, self.source.for_indexing)
+        self._maintained_s = clock.monotonic()
 
     def rebuild(self, on_progress: Progress) -> int:
         return index.rebuild(self._stores, self.source.for_indexing, on_progress=on_progress)

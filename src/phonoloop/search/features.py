@@ -12,7 +12,8 @@ from phonoloop.search.sounds import sound_of
 from phonoloop.search.words import words_of
 from phonoloop.text.syllables import strip_marks
 
-#: how much each kind of feature counts; chosen on sentences of VIVOS that nothing is measured on
+#: how much each kind of feature counts; chosen among a few on sentences that benchmarks/bench_search.py does
+#: not look for. What is found hardly depends on it; how near a text without its marks is does.
 WEIGHTS = {
     "word": 0.5,  # as it is written
     "sound": 0.4,  # its classes of sounds, with the tone

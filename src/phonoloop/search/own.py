@@ -8,6 +8,7 @@ some 0.04. The projection does not have to be learnt, so it is the same everywhe
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -35,6 +36,7 @@ class SoundEmbedder:
     def __init__(self, rarity: Rarity | None = None) -> None:
         self._rarity = rarity or Rarity.unknown()
         self._make = FeatureMaker()
+        self._lock = threading.Lock()
 
     @cached_property
     def version(self) -> str:
@@ -43,11 +45,15 @@ class SoundEmbedder:
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         parts = [
-            self._project(self._make(batch), len(batch))
+            self._project(self._features(batch), len(batch))
             for start in range(0, len(texts), _BATCH)
             if (batch := texts[start : start + _BATCH])
         ]
         return np.concatenate([np.zeros((0, _DIMENSIONS), np.float32), *parts])
+
+    def _features(self, texts: Sequence[str]) -> Features:
+        with self._lock:
+            return self._make(texts)
 
     def _project(self, features: Features, texts: int) -> np.ndarray:
         weights = features.weights * self._rarity.of(features.hashes)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ class TransformerEmbedder:
         self._model, self._tokenizer, self._pooling = model, tokenizer, pooling
         self.name, self.version = name, version
         self.dimensions = int(model.config.hidden_size)
+        self._lock = threading.Lock()
 
     @classmethod
     def load(cls, name: str) -> TransformerEmbedder:
@@ -70,9 +72,10 @@ class TransformerEmbedder:
 
         places = getattr(self._model.config, "max_position_embeddings", _MOST_TOKENS)
         limit = min(self._tokenizer.model_max_length, _MOST_TOKENS, places - _RESERVED_PLACES)
-        taken = self._tokenizer(
-            list(texts), padding=True, truncation=True, max_length=limit, return_tensors="pt"
-        )
+        with self._lock:  # tokenizers cannot be used by two threads at once
+            taken = self._tokenizer(
+                list(texts), padding=True, truncation=True, max_length=limit, return_tensors="pt"
+            )
         with torch.inference_mode():
             states = self._model(**taken).last_hidden_state
             pooled = _pooled(states, taken["attention_mask"].unsqueeze(-1).to(states.dtype), self._pooling)

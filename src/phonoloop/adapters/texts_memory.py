@@ -44,7 +44,7 @@ class MemoryTexts:
             found = [(text, _weight(text, terms)) for text in tx.find(IndexedText)]
         found = [(text, weight) for text, weight in found if weight > 0.0 and filters.lets_through(text)]
         found.sort(key=lambda pair: -pair[1] if terms.ranked else 0.0)
-        return [WordHit(t.text_id, t.words, t.embedder, t.vector) for t, _ in found[:limit]]
+        return [WordHit(t.text_id, t.words, t.plain, t.embedder, t.vector) for t, _ in found[:limit]]
 
     def read(self, text_ids: Sequence[str]) -> list[FoundText]:
         with self._records.transaction() as tx:

@@ -169,6 +169,7 @@ def hit_view(hit: Hit) -> dict[str, Any]:
     return {
         "score": hit.score,
         "exact": hit.exact,
+        "held": hit.held,
         "audio_id": text.audio_id,
         "clip_id": text.clip_id,
         "start_ms": hit.start_ms,

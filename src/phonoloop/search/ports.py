@@ -72,6 +72,7 @@ class WordHit:
 
     text_id: str
     words: str
+    plain: str
     embedder: str
     vector: bytes
 

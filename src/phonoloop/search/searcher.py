@@ -1,9 +1,10 @@
 """Searching by likeness and by exact words at once.
 
 Two lists of candidates are made under the same filters: the nearest texts by the cosine of their vectors, and
-those that hold the query's rarest words. Both lists are then judged alike: by the cosine, plus a bonus
-for the share of the query's words that stand in the text exactly as they were asked for, rare words counting
-more. (Reciprocal rank fusion was tried, and puts what is second in both lists before what is first in one.)
+those that hold the query's rarest words. Both lists are then judged alike, which leaves nothing to the ranks
+that a text happens to have in them: by the cosine, plus a bonus for the share of the query's words that the
+text holds, with or without marks, and one for the share that it holds as they were written. The cosine alone
+would put a short text with half of the words before a long one with all of them.
 """
 
 from __future__ import annotations
@@ -28,13 +29,17 @@ from phonoloop.search.rarity import Rarity
 from phonoloop.search.snippets import Snippet, snippet
 from phonoloop.search.source import EmbedderSource
 from phonoloop.search.terms import terms_of
-from phonoloop.search.words import query_words
+from phonoloop.search.words import plain, query_words
 
 MOST_HITS = 1_000
 #: what a text gains that holds every word of the query as written; chosen on sentences nothing is measured on
-_EXACT_BONUS = 0.3
-#: below, two texts have no more in common than any two; what holds none of the words is no hit there
-_UNLIKE = 0.3
+_EXACT_BONUS = 0.2
+#: the same, with or without its marks
+_HELD_BONUS = 0.3
+#: a hit has at least this cosine, or holds this share of what the query says: below both, two texts have no
+#: more in common than any two
+_LEAST_SCORE = 0.3
+_LEAST_HELD = 0.3
 _FEWEST_CANDIDATES = 60
 #: payload values that the vectors are filtered by
 FILTERABLE = ("embedder", "split", "speaker_id", "provenance", "snr_db", "recorded_at")
@@ -46,8 +51,8 @@ class Query:
 
     Attributes:
         k: how many hits at most.
-        min_score: least cosine of a hit, -1 to 1. Where it is None, a hit holds words of the query or has a
-            cosine of at least 0.3.
+        min_score: least cosine of a hit, -1 to 1. Where it is None, a hit has a cosine of at least 0.3, or
+            holds as much of what the query says: rare words say more.
     """
 
     text: str
@@ -73,11 +78,13 @@ class Hit:
     Attributes:
         score: cosine of query and text.
         exact: share of the query's words that it holds as they were written, rare ones counting more.
+        held: the same, with or without marks.
         found: with its recording and speaker.
     """
 
     score: float
     exact: float
+    held: float
     found: FoundText
     snippet: Snippet
 
@@ -95,10 +102,11 @@ class _Candidate:
     text_id: str
     score: float
     exact: float
+    held: float
 
     @property
     def rank(self) -> tuple[float, str]:
-        return (-self.score - _EXACT_BONUS * self.exact, self.text_id)
+        return (-self.score - _EXACT_BONUS * self.exact - _HELD_BONUS * self.held, self.text_id)
 
 
 class FileMark:
@@ -178,15 +186,14 @@ class Searcher:
     ) -> list[_Candidate]:
         most = max(_FEWEST_CANDIDATES, 3 * query.k)
         says = _Says(words, self._source.rarity)
-        near = self._near(query.filters, vector, version, most)
         found = {
-            hit.point_id: _Candidate(hit.point_id, hit.score, says.share(hit.payload["words"]))
-            for hit in near
+            hit.point_id: says.judge(hit.point_id, hit.score, hit.payload["words"], hit.payload["plain"])
+            for hit in self._near(query.filters, vector, version, most)
         }
         for hit in self._texts.find_words(terms_of(words, self._source.rarity), query.filters, limit=most):
             if hit.text_id not in found:
                 score = _cosine(hit, vector, version)
-                found[hit.text_id] = _Candidate(hit.text_id, score, says.share(hit.words))
+                found[hit.text_id] = says.judge(hit.text_id, score, hit.words, hit.plain)
         return list(found.values())
 
     def _near(self, filters: Filters, vector: np.ndarray, version: str, most: int) -> list[Any]:
@@ -200,35 +207,42 @@ class Searcher:
     def _hits(self, chosen: Sequence[_Candidate], words: Sequence[str]) -> list[Hit]:
         found = {one.text.text_id: one for one in self._texts.read([c.text_id for c in chosen])}
         return [
-            Hit(
-                round(c.score, 4),
-                round(c.exact, 4),
-                found[c.text_id],
-                snippet(found[c.text_id].text.text, words),
-            )
-            for c in chosen
-            if c.text_id in found  # else it was forgotten just now
+            _hit(candidate, found[candidate.text_id], words)
+            for candidate in chosen
+            if candidate.text_id in found  # else it was forgotten just now
         ]
+
+
+def _hit(candidate: _Candidate, found: FoundText, words: Sequence[str]) -> Hit:
+    rounded = (round(value, 4) for value in (candidate.score, candidate.exact, candidate.held))
+    return Hit(*rounded, found, snippet(found.text.text, words))
 
 
 class _Says:
     """How much of what a query says is said by a text, word by word."""
 
     def __init__(self, words: Sequence[str], rarity: Rarity) -> None:
-        each = list(dict.fromkeys(words))
-        weights = rarity.of(np.array([word_hash("word", word) for word in each], np.uint64)) + 1e-3
-        self._weights = dict(zip(each, weights.tolist(), strict=True))
-        self._total = sum(self._weights.values())
+        self._words = _shares("word", words, rarity)
+        self._plain = _shares("plain", plain(words), rarity)
 
-    def share(self, words: str) -> float:
-        return sum(self._weights.get(word, 0.0) for word in set(words.split(" "))) / self._total
+    def judge(self, text_id: str, score: float, words: str, bare: str) -> _Candidate:
+        exact = sum(self._words.get(word, 0.0) for word in set(words.split(" ")))
+        held = sum(self._plain.get(word, 0.0) for word in set(bare.split(" ")))
+        return _Candidate(text_id, score, exact, held)
+
+
+def _shares(kind: str, words: Sequence[str], rarity: Rarity) -> dict[str, float]:
+    """What each word says of all that is said: together 1."""
+    each = list(dict.fromkeys(words))
+    weights = rarity.of(np.array([word_hash(kind, word) for word in each], np.uint64)) + 1e-3
+    return dict(zip(each, (weights / weights.sum()).tolist(), strict=True))
 
 
 def _chosen(candidates: Sequence[_Candidate], query: Query) -> list[_Candidate]:
     def passes(one: _Candidate) -> bool:
         if query.min_score is not None:
             return one.score >= query.min_score
-        return one.exact > 0.0 or one.score >= _UNLIKE
+        return one.score >= _LEAST_SCORE or one.held >= _LEAST_HELD
 
     return sorted(filter(passes, candidates), key=lambda one: one.rank)[: query.k]
 
@@ -245,6 +259,7 @@ def _payload(text: IndexedText) -> dict[str, Any]:
         "audio_id": text.audio_id,
         "text_clean": text.text,
         "words": text.words,
+        "plain": text.plain,
         "embedder": text.embedder,
         "split": str(text.split),
         "speaker_id": text.speaker_id,

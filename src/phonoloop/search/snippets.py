@@ -34,8 +34,21 @@ def snippet(text: str, words: Sequence[str]) -> Snippet:
     start, end = spans[first][0], spans[last - 1][1]
     before, after = "… " if first else "", " …" if last < len(spans) else ""
     shift = len(before) - start
-    matches = [(a + shift, b + shift) for (a, b), w in zip(spans, worth, strict=True) if w and a >= start]
-    return Snippet(before + text[start:end] + after, tuple(m for m in matches if m[1] <= end + shift))
+    matched = [
+        _without_punctuation(text, a, b)
+        for (a, b), w in zip(spans[first:last], worth[first:last], strict=True)
+        if w
+    ]
+    return Snippet(before + text[start:end] + after, tuple((a + shift, b + shift) for a, b in matched))
+
+
+def _without_punctuation(text: str, start: int, end: int) -> tuple[int, int]:
+    """A word that matched holds a letter or digit."""
+    while not text[start].isalnum() and start < end - 1:
+        start += 1
+    while not text[end - 1].isalnum() and end > start + 1:
+        end -= 1
+    return start, end
 
 
 def _worth(raw: str, wanted: set[str], bare: set[str]) -> int:

@@ -82,6 +82,18 @@ def test_what_shares_nothing_with_the_query_is_no_hit(filled: SearchSite):
     assert filled.names("kỹ thuật số") == []
 
 
+def test_a_long_text_with_all_words_comes_before_a_short_one_with_half_of_them(site: SearchSite):
+    site.say("all", "thời hạn của hợp đồng lao động đối với người giúp việc gia đình do hai bên thỏa thuận")
+    site.say("half", "quyền của người lao động")
+    assert site.names("hop dong lao dong") == ["all", "half"]
+    assert site.find("hop dong lao dong")[0].held == pytest.approx(1.0)
+
+
+def test_words_without_their_marks_are_a_hit_however_long_the_text(site: SearchSite):
+    site.say("long", "từ này sang từ kia " * 60 + "sầu riêng " + "rồi lại từ đầu " * 60)
+    assert site.names("sau rieng") == ["long"]
+
+
 def test_an_exact_word_is_a_hit_however_long_the_text(site: SearchSite):
     site.say("long", "từ này sang từ kia " * 60 + "sầu riêng " + "rồi lại từ đầu " * 60)
     assert site.names("sầu riêng") == ["long"]

@@ -119,7 +119,7 @@ class TextsContract:
 
     def test_what_is_found_says_what_it_is_judged_by(self, filled: Opened):
         (hit,) = filled[1].find_words(words("chào"), Filters(), limit=1)
-        assert hit == WordHit("a", AN.words, AN.embedder, AN.vector)
+        assert hit == WordHit("a", AN.words, AN.plain, AN.embedder, AN.vector)
 
     def test_who_holds_more_comes_first(self, filled: Opened):
         terms = Terms(words={"mừng": 1.0, "người": 1.0, "chào": 1.0})

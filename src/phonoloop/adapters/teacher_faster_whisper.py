@@ -12,20 +12,11 @@ import numpy as np
 from phonoloop.adapters.teacher_files import existing_directory, incomplete, installed
 from phonoloop.core.errors import ConfigError, IntegrityError, UnavailableError
 from phonoloop.core.speech import Segment, Transcription, Word
+from phonoloop.data.pseudo import INVENTED, text_fault
 
 #: what a converted model consists of; without its tokenizer faster-whisper would go and fetch one
 _FILES = ("model.bin", "config.json", "tokenizer.json")
 _VOCABULARIES = ("vocabulary.json", "vocabulary.txt")
-
-#: what Whisper is known to write over silence and music, from the subtitles it was trained on
-_INVENTED = (
-    "hãy subscribe cho kênh",
-    "đăng ký kênh để không bỏ lỡ",
-    "cảm ơn các bạn đã theo dõi",
-    "cảm ơn các bạn đã xem video",
-    "thanks for watching",
-    "subtitles by",
-)
 
 
 class FasterWhisperTeacher:
@@ -103,18 +94,12 @@ def _segment(raw: Any) -> Segment:
         text=text,
         start_ms=round(raw.start * 1000),
         end_ms=round(raw.end * 1000),
-        confidence=0.0 if is_invented(text) else confidence,
+        confidence=0.0 if text_fault(text) == INVENTED else confidence,
     )
 
 
 def _word(raw: Any) -> Word:
     return Word(raw.word.strip(), round(raw.start * 1000), round(raw.end * 1000), raw.probability)
-
-
-def is_invented(text: str) -> bool:
-    """Whether it is one of the sentences that Whisper writes where nobody speaks."""
-    lowered = text.casefold()
-    return any(phrase in lowered for phrase in _INVENTED)
 
 
 def _mean_by_duration(segments: Sequence[Segment]) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from phonoloop.adapters import teacher_files
-from phonoloop.adapters.teacher_faster_whisper import FasterWhisperTeacher, is_invented
+from phonoloop.adapters.teacher_faster_whisper import FasterWhisperTeacher, _segment
 from phonoloop.adapters.teacher_sherpa import SherpaTeacher, Token, find_model, segments_of, words_of
 from phonoloop.core.errors import ConfigError, IntegrityError, PhonoloopError, UnavailableError
 from phonoloop.core.speech import Word
@@ -122,9 +122,16 @@ class TestFasterWhisper:
         assert (error.code, error.subject) == ("teacher.unreachable", name)
 
 
-def test_sentences_that_whisper_invents_are_known():
-    assert is_invented("Hãy subscribe cho kênh Ghiền Mì Gõ Để không bỏ lỡ những video hấp dẫn")
-    assert not is_invented("hãy bật đèn phòng khách")
+@pytest.mark.parametrize(
+    ("text", "confidence"),
+    [
+        ("Hãy subscribe cho kênh Ghiền Mì Gõ Để không bỏ lỡ những video hấp dẫn", 0.0),
+        ("hãy bật đèn phòng khách", pytest.approx(0.9)),
+    ],
+)
+def test_sentences_that_whisper_invents_are_not_believed(text, confidence):
+    raw = SimpleNamespace(text=text, start=0.0, end=1.0, avg_logprob=0.0, no_speech_prob=0.1)
+    assert _segment(raw).confidence == confidence
 
 
 @needs("sherpa_onnx", "onnx")

@@ -116,6 +116,8 @@ def _with_unit(number: str, unit: Unit) -> str:
 def _is_worth_it(run: Run, at: int, found: Spelled, has_unit: bool) -> bool:
     if found.value >= 10 or found.fraction:
         return True
+    if _is_alone(run, at, found):
+        return found.value > 0  # `không` alone is an answer
     following = run.word(found.end)
     if found.value == 1 and following in _ONE_STAYS:
         alone = at == 0 and found.end + 1 == len(run.words)

@@ -158,7 +158,10 @@ class Restorer:
         emissions += bonus[..., None] * (candidates == ids[..., None])
         pairs = pairs_of(candidates, counts, len(model.vocabulary))
         at = position_of(model.pair_keys, pairs.keys)
-        scores = np.where(at < 0, 0, model.pair_scores[at])
+        flat = case.ravel()
+        scores = model.pair_scores[at] + model.case_scores[at, 0, flat[pairs.owner - 1]]
+        scores += model.case_scores[at, 1, flat[pairs.owner]]
+        scores[at < 0] = 0
         return run(emissions, counts, pairs, scores).marginals
 
     def _joined(self, choice: np.ndarray) -> np.ndarray:

@@ -34,12 +34,14 @@ class Counts:
 
     Attributes:
         keys: (p,) sorted `left * forms + right`; values: (p,) how often, need not be whole.
+    capitals: (p, 2) how often the left and the right one had a capital letter.
         forms: (forms,) how often each form was seen.
         capital: (forms,) how often with a capital letter.
     """
 
     keys: np.ndarray
     values: np.ndarray
+    capitals: np.ndarray
     forms: np.ndarray
     capital: np.ndarray
 
@@ -48,15 +50,23 @@ class Counts:
         return look_up(self.keys, self.values, keys)
 
     def plus(self, other: Counts, sign: float = 1.0) -> Counts:
-        keys = np.concatenate([self.keys, other.keys])
-        values = np.concatenate([self.values, sign * other.values])
-        return _gathered(keys, values, self.forms + sign * other.forms, self.capital + sign * other.capital)
+        return _gathered(
+            np.concatenate([self.keys, other.keys]),
+            np.concatenate([self.values, sign * other.values]),
+            np.concatenate([self.capitals, sign * other.capitals]),
+            forms=self.forms + sign * other.forms,
+            capital=self.capital + sign * other.capital,
+        )
 
 
 def look_up(keys: np.ndarray, values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Values of sorted keys; 0 for keys that are not there."""
+    """(n, …) values (p, …) of sorted keys; 0 for keys that are not there."""
+    if not len(keys):
+        return np.zeros((len(wanted), *values.shape[1:]), np.float32)
     at = position_of(keys, wanted)
-    return np.where(at < 0, 0, values[at] if len(values) else 0).astype(np.float32)
+    found = values[at].astype(np.float32)
+    found[at < 0] = 0
+    return found
 
 
 def position_of(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
@@ -68,24 +78,29 @@ def position_of(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     return np.where(keys[at] == wanted, at, -1)
 
 
-def _gathered(keys: np.ndarray, values: np.ndarray, forms: np.ndarray, capital: np.ndarray) -> Counts:
+def _gathered(
+    keys: np.ndarray, values: np.ndarray, capitals: np.ndarray, *, forms: np.ndarray, capital: np.ndarray
+) -> Counts:
+    """Sums what stands under the same key; what comes to nothing goes."""
     unique, where = np.unique(keys, return_inverse=True)
-    total = np.bincount(where, values, minlength=len(unique)).astype(np.float32)
-    kept = total > 0
-    return Counts(unique[kept], total[kept], forms.astype(np.float32), capital.astype(np.float32))
+    columns = (values, capitals[:, 0], capitals[:, 1])
+    total, left, right = (np.bincount(where, column, minlength=len(unique)) for column in columns)
+    kept = total > 1e-6
+    both = np.stack([left, right], 1)[kept].astype(np.float32)
+    total = total[kept].astype(np.float32)
+    return Counts(unique[kept], total, both, forms.astype(np.float32), capital.astype(np.float32))
 
 
 def count(sentences: Sequence[Sentence], forms: int) -> Counts:
     """The pairs and forms of sentences; a border stands before and after each."""
-    runs = [np.concatenate([[BORDER], sentence.forms, [BORDER]]) for sentence in sentences]
-    ids = np.concatenate([*runs, [BORDER]]).astype(np.int64)
-    case = np.concatenate([np.concatenate([[0], s.case, [0]]) for s in sentences] or [np.zeros(0)])
-    inside = np.ones(len(ids) - 1, bool)
-    inside[np.cumsum([len(run) for run in runs], dtype=np.int64) - 1] = False
-    keys = (ids[:-1] * forms + ids[1:])[inside]
+    edge = np.array([BORDER])
+    ids = np.concatenate([*(part for s in sentences for part in (edge, s.forms)), edge]).astype(np.int64)
+    upper = np.concatenate([*(part for s in sentences for part in (edge, s.case)), edge]) == 1
+    keys = ids[:-1] * forms + ids[1:]
+    capitals = np.stack([upper[:-1], upper[1:]], 1)
     seen = np.bincount(ids[:-1], minlength=forms)
-    capital = np.bincount(ids[:-1], case == 1, minlength=forms)
-    return _gathered(keys, np.ones(len(keys)), seen, capital)
+    capital = np.bincount(ids[:-1], upper[:-1], minlength=forms)
+    return _gathered(keys, np.ones(len(keys)), capitals, forms=seen, capital=capital)
 
 
 def pairs_by_rank(pairs: Sequence[str], vocabulary: Vocabulary) -> Counts:
@@ -101,7 +116,8 @@ def pairs_by_rank(pairs: Sequence[str], vocabulary: Vocabulary) -> Counts:
     forms = np.bincount(left, value, minlength=size) + np.bincount(right, value, minlength=size)
     capital = np.bincount(left, value * table[:, 2], minlength=size)
     capital += np.bincount(right, value * table[:, 3], minlength=size)
-    return _gathered(left * size + right, value, forms, capital)
+    upper = value[:, None] * table[:, 2:4]
+    return _gathered(left * size + right, value, upper, forms=forms, capital=capital)
 
 
 def _pair(line: str, rank: int, vocabulary: Vocabulary) -> tuple[int, int, bool, bool, int] | None:
@@ -183,6 +199,19 @@ class Evidence:
         )
         forms = self.form_features()[:, :5]
         return np.concatenate([np.stack(columns, 1), forms[left], forms[right]], 1).astype(np.float32)
+
+    def case_features(self, keys: np.ndarray) -> np.ndarray:
+        """(n, 2, 3) for pairs and their left and right form: how much more probable the case (see
+        `cases_of`) is in this pair than it is for the form at large, as a logarithm."""
+        left, right = np.divmod(keys, len(self.frequency))
+        often = sum(counts.of(keys) for counts in self.counts)[:, None]
+        upper = sum(look_up(counts.keys, counts.capitals, keys) for counts in self.counts)
+        known = sum(counts.forms for counts in self.counts)
+        share = (sum(counts.capital for counts in self.counts) + 0.5) / (known + 1)
+        share = np.clip(np.stack([share[left], share[right]], 1), 0.002, 0.998)
+        here = np.clip((upper + 2 * share) / (often + 2), 0.001, 0.999)
+        lower = np.log((1 - here) / (1 - share))
+        return np.stack([lower, np.log(here / share), np.zeros_like(here)], 2).astype(np.float32)
 
 
 def stored(values: np.ndarray) -> np.ndarray:

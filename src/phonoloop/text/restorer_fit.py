@@ -31,27 +31,39 @@ class Potentials:
     Attributes:
         pair: 20 → 1, of `Evidence.pair_features`; form: 14 → 1, of `form_inputs`.
         pair_scale, form_scale: (2, inputs) means and deviations that inputs are brought to 0 and 1 with.
+        case_weight: (2,) how much the case of the left and the right form of a pair counts.
     """
 
     pair: Perceptron
     form: Perceptron
     pair_scale: np.ndarray
     form_scale: np.ndarray
+    case_weight: np.ndarray
 
     def weights(self) -> Weights:
         """By name; the arrays are the potentials' own."""
         named = {f"pair{at}": layer for at, layer in enumerate(self.pair.layers)}
-        return named | {f"form{at}": layer for at, layer in enumerate(self.form.layers)}
+        return (
+            named
+            | {f"form{at}": layer for at, layer in enumerate(self.form.layers)}
+            | {"case_weight": self.case_weight}
+        )
 
     def copy(self) -> Potentials:
         """The same with weights of its own."""
         pair = Perceptron([layer.copy() for layer in self.pair.layers])
         form = Perceptron([layer.copy() for layer in self.form.layers])
-        return replace(self, pair=pair, form=form)
+        return replace(self, pair=pair, form=form, case_weight=self.case_weight.copy())
 
     def lattice(self, batch: Batch) -> Lattice:
         """What the potentials say of a batch."""
-        return _scored(batch, self.form(batch.inputs)[:, 0], self.pair(batch.features)[:, 0])[0]
+        return _scored(batch, self.form(batch.inputs)[:, 0], self.of_pairs(batch, self.pair(batch.features)))[
+            0
+        ]
+
+    def of_pairs(self, batch: Batch, of_counts: np.ndarray) -> np.ndarray:
+        """(s,) the scores of a batch's pairs that were seen, given what `pair` says (s, 1)."""
+        return of_counts[:, 0] + batch.cased @ self.case_weight
 
     def pair_scores(self, evidence: Evidence, keys: np.ndarray) -> np.ndarray:
         """(n,) scores of pairs that some source has seen."""
@@ -88,7 +100,7 @@ class Batch:
 
     Attributes:
         forms: (rows, columns) what is right; gold: (rows, columns) which candidate that is.
-        pairs: neighbouring candidates; seen: which of them some source has seen; features: of those.
+        pairs: neighbouring candidates; seen: which of them some source has seen; features, cased: of those.
         inputs: (c, 14) of all candidates; of: their (row * columns + column) and number in a position.
     """
 
@@ -100,6 +112,7 @@ class Batch:
     pairs: Pairs
     seen: np.ndarray
     features: np.ndarray
+    cased: np.ndarray
     inputs: np.ndarray
     of: tuple[np.ndarray, np.ndarray]
     block: int
@@ -125,14 +138,21 @@ def batch_of(sentences: Sequence[Sentence], vocabulary: Vocabulary, held: Held, 
     pairs = pairs_of(candidates, counts, len(vocabulary))
     seen = look_up(held.keys, np.ones(len(held.keys)), pairs.keys) > 0
     features = held.potentials.scaled_pairs(held.evidence.pair_features(pairs.keys[seen]))
+    cased = cased_of(held.evidence.case_features(pairs.keys[seen]), case, pairs.owner[seen])
     there = np.arange(MAX_FORMS) < counts[..., None]
     position, number = np.nonzero(there.reshape(-1, MAX_FORMS))
     chosen = candidates.reshape(-1, MAX_FORMS)[position, number]
     inputs = held.inputs[chosen, case.ravel()[position]]
     gold = (candidates == forms[..., None]).argmax(2)
     return Batch(
-        forms, case, candidates, counts, gold, pairs, seen, features, inputs, (position, number), block
+        forms, case, candidates, counts, gold, pairs, seen, features, cased, inputs, (position, number), block
     )
+
+
+def cased_of(features: np.ndarray, case: np.ndarray, owner: np.ndarray) -> np.ndarray:
+    """(n, 2) of case features (n, 2, 3) those of the case that the left and the right place have."""
+    at, flat = np.arange(len(owner)), case.ravel()
+    return np.stack([features[at, 0, flat[owner - 1]], features[at, 1, flat[owner]]], 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +182,7 @@ def start(evidence: Evidence, vocabulary: Vocabulary, *, seed: int) -> Potential
         Perceptron.new(rng, inputs.shape[1], 32, 1),
         np.stack([features.mean(0), features.std(0) + 1e-3]),
         np.stack([inputs.mean(0), inputs.std(0) + 1e-3]),
+        np.full(2, 0.3, np.float32),
     )
 
 
@@ -208,7 +229,7 @@ def loss_and_gradients(potentials: Potentials, batch: Batch) -> tuple[float, Wei
     form_values = potentials.form.forward(batch.inputs)
     pair_values = potentials.pair.forward(batch.features)
     said = form_values[-1][:, 0]
-    lattice, scores = _scored(batch, said, pair_values[-1][:, 0])
+    lattice, scores = _scored(batch, said, potentials.of_pairs(batch, pair_values[-1]))
     position, number = batch.of
     right = batch.gold.ravel()
     is_gold = number == right[position]
@@ -227,6 +248,7 @@ def loss_and_gradients(potentials: Potentials, batch: Batch) -> tuple[float, Wei
     gradients |= {
         f"form{at}": g for at, g in enumerate(potentials.form.backward(form_values, by_form[:, None]))
     }
+    gradients["case_weight"] = by_pair @ batch.cased
     return loss, gradients, many
 
 

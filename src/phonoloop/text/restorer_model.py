@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from phonoloop.core.errors import IntegrityError, NotFoundError
-from phonoloop.text.restorer_evidence import Counts, Evidence, from_stored, stored
+from phonoloop.text.restorer_evidence import Counts, Evidence, from_stored, look_up, stored
 from phonoloop.text.restorer_fit import Potentials
 from phonoloop.text.restorer_layers import Perceptron
 from phonoloop.text.restorer_words import SPECIAL, Vocabulary
@@ -33,8 +33,10 @@ class RestorerModel:
     """Attributes:
     vocabulary: the forms it knows.
     pair_keys: (p,) sorted `left * forms + right`; pair_scores: (p,) float32.
+    case_scores: (p, 2, 3) what the case of the left and of the right form adds.
     form_scores: (forms, 3) by case.
-    steps: (4, p) how often each source saw each pair, as stored; totals: (4, forms) each form;
+    steps: (4, 3, p) how often each source saw each pair, and its left and right form with a capital, as
+    stored; totals: (4, forms) each form;
     capital: (4, forms) each form with a capital; frequency: (forms,) in mixed text.
     potentials: how scores were made of the evidence.
     metadata: what it was trained on, licences, figures, and the settings of its decisions.
@@ -43,6 +45,7 @@ class RestorerModel:
     vocabulary: Vocabulary
     pair_keys: np.ndarray
     pair_scores: np.ndarray
+    case_scores: np.ndarray
     form_scores: np.ndarray
     steps: np.ndarray
     totals: np.ndarray
@@ -60,9 +63,10 @@ class RestorerModel:
         )
 
     def _counts(self, source: int) -> Counts:
-        kept = self.steps[source] > 0
-        values = from_stored(self.steps[source][kept])
-        return Counts(self.pair_keys[kept], values, self.totals[source], self.capital[source])
+        kept = self.steps[source, 0] > 0
+        values, *capitals = from_stored(self.steps[source][:, kept])
+        both = np.stack(capitals, 1)
+        return Counts(self.pair_keys[kept], values, both, self.totals[source], self.capital[source])
 
     @property
     def hash(self) -> str:
@@ -79,16 +83,31 @@ def build(
         vocabulary,
         keys,
         np.zeros(len(keys), np.float32),
+        np.zeros((len(keys), 2, 3), np.float32),
         np.zeros((len(vocabulary), 3), np.float32),
-        np.stack([stored(counts.of(keys)) for counts in evidence.counts]),
+        np.stack([_steps(counts, keys) for counts in evidence.counts]),
         np.stack([counts.forms for counts in evidence.counts]).astype(np.float32),
         np.stack([counts.capital for counts in evidence.counts]).astype(np.float32),
         evidence.frequency.astype(np.float32),
         potentials,
         metadata,
     )
-    scores = potentials.pair_scores(model.evidence, keys).astype(np.float16).astype(np.float32)
-    return replace(model, pair_scores=scores, form_scores=potentials.form_scores(model.evidence, vocabulary))
+    return replace(
+        model,
+        pair_scores=_half(potentials.pair_scores(model.evidence, keys)),
+        case_scores=_half(model.evidence.case_features(keys) * potentials.case_weight[:, None]),
+        form_scores=potentials.form_scores(model.evidence, vocabulary),
+    )
+
+
+def _steps(counts: Counts, keys: np.ndarray) -> np.ndarray:
+    capitals = look_up(counts.keys, counts.capitals, keys)
+    return stored(np.stack([counts.of(keys), capitals[:, 0], capitals[:, 1]]))
+
+
+def _half(scores: np.ndarray) -> np.ndarray:
+    """As exact as they are stored."""
+    return scores.astype(np.float16).astype(np.float32)
 
 
 def to_bytes(model: RestorerModel) -> bytes:
@@ -112,6 +131,7 @@ def _arrays(model: RestorerModel) -> dict[str, np.ndarray]:
         "forms": np.frombuffer(words, "|u1"),
         "pair_keys": model.pair_keys.astype("<u4"),
         "pair_scores": model.pair_scores.astype("<f2"),
+        "case_scores": model.case_scores[..., :2].astype("<f2"),
         "form_scores": model.form_scores.astype("<f4"),
         "steps": model.steps,
         "totals": model.totals.astype("<f4"),
@@ -185,11 +205,13 @@ def _assembled(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) ->
         _perceptron(arrays, "weights.form"),
         arrays["pair_scale"],
         arrays["form_scale"],
+        arrays["weights.case_weight"].copy(),
     )
     model = RestorerModel(
         Vocabulary((*SPECIAL, *words)),
         arrays["pair_keys"].astype(np.int64),
         arrays["pair_scores"].astype(np.float32),
+        np.pad(arrays["case_scores"].astype(np.float32), ((0, 0), (0, 0), (0, 1))),
         arrays["form_scores"],
         arrays["steps"],
         arrays["totals"],

@@ -33,17 +33,17 @@ class Decision:
         slope, offset: of the calibration, on the log odds (Platt 1999).
     """
 
-    start: float = 0.02
-    foreign: float = 0.01
+    start: float = 0.05
+    foreign: float = 0.02
     switch: float = 0.002
     least: float = 0.01
     stray: float = 1e-4
     unknown: float = 0.04
     in_foreign: float = 0.6
-    key_in_foreign: float = 0.35
-    joined: float = 0.85
+    key_in_foreign: float = 0.5
+    joined: float = 0.9
     joined_in_foreign: float = 0.3
-    act: float = 0.8
+    act: float = 0.5
     doubt: float = 0.5
     doubt_sure: float = 0.6
     slope: float = 1.0

@@ -35,6 +35,8 @@ _LEAST_OF_OTHERS = 20
 #: in statutes a form seen once is as often a misprint
 _LEAST_FORMAL = 2
 _EPOCHS, _RATE = 8, 4e-3
+#: what is like the text that is to be restored is seen so many times more often in training
+_NEAR_TIMES = 4
 
 
 def _silent(share: float, words: str) -> None:
@@ -85,7 +87,9 @@ def train(
     on_progress(0.3, "preparing")
     of_near = list(batches([TextOf(NEAR, near)], evidence, vocabulary, potentials))
     of_general = list(batches([TextOf(GENERAL, general)], evidence, vocabulary, potentials))
-    fitted = _fitted(potentials, of_near + of_general, seed=seed, epochs=epochs, on_progress=on_progress)
+    fitted = _fitted(
+        potentials, of_near * _NEAR_TIMES + of_general, seed=seed, epochs=epochs, on_progress=on_progress
+    )
     on_progress(0.8, "calibrating")
     slope, offset = _calibrated(potentials, of_near, of_general, seed=seed, epochs=epochs)
     decision = {**metadata.get("decision", {}), "slope": slope, "offset": offset}
@@ -143,7 +147,9 @@ def _calibrated(
     """Slope and offset, from what a model says of blocks it was not trained on."""
     fold = [batch for batch in near if batch.block % 5 == 0]
     rest = [batch for batch in near if batch.block % 5]
-    held_out = _fitted(potentials, [*rest, *general], seed=seed, epochs=epochs, on_progress=_silent)
+    held_out = _fitted(
+        potentials, [*rest * _NEAR_TIMES, *general], seed=seed, epochs=epochs, on_progress=_silent
+    )
     return calibration(held_out, fold)
 
 

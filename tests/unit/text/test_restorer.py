@@ -73,7 +73,9 @@ class TestLeavesAlone:
     @pytest.mark.parametrize(
         "text",
         [
-            "The man on the bus can do no more than a boy in the long run.",
+            "Please send me the report before you go home on Monday.",
+            "I can do it again, but not in an hour.",
+            "Thank you for the long letter you sent to me!",
             "https://vi.wikipedia.org/wiki/Ha_Noi nguyen.van.an@cong-ty.com.vn",
             "12 345 6,7 % 10:30 A5 mp3",
             "",

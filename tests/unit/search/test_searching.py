@@ -110,7 +110,7 @@ def test_an_exact_word_is_a_hit_however_long_the_text(site: SearchSite):
         (Filters(date_to=NOON + timedelta(minutes=1)), {"weather"}),
         (Filters(split=Split.TEST, min_snr_db=10.0), {"peace"}),
     ],
-    ids=str,
+    ids=["split", "speaker", "provenance", "snr", "from", "until", "two"],
 )
 def test_filters_hold_for_likeness_and_for_words(filled: SearchSite, filters: Filters, found: set[str]):
     everything = " ".join(SENTENCES.values())

@@ -90,7 +90,7 @@ class SqlTexts:
         if not terms.columns():
             return []
         with self._database.read() as connection:
-            found = connection.execute(self._words(terms, filters).limit(limit))
+            found = connection.execute(self._words(terms, filters, limit))
             return [WordHit(*row) for row in found]
 
     def read(self, text_ids: Sequence[str]) -> list[FoundText]:
@@ -147,15 +147,21 @@ def _clauses(filters: Filters) -> list[ColumnElement[bool]]:
     return [compare(column, value) for value, compare, column in named if value is not None]
 
 
-def _sqlite_words(terms: Terms, filters: Filters) -> Select:
+def _sqlite_words(terms: Terms, filters: Filters, limit: int) -> Select:
+    """First which texts, by what is filtered by alone: most that match are not wanted. Then these."""
     tables = schema().tables
     changes, texts = tables["text_changes"], tables["texts"]
-    joined = _FTS.join(changes, _FTS.c.rowid == changes.c.number).join(
-        texts, texts.c.text_id == changes.c.text_id
-    )
-    order = literal_column("texts_words.rank") if terms.ranked else _FTS.c.rowid.desc()
+    clauses = _clauses(filters)
+    order = literal_column("texts_words.rank") if terms.ranked else -_FTS.c.rowid
     asked = text("texts_words MATCH :asked").bindparams(asked=_fts5_query(terms))
-    return select(*_judged_by(texts)).select_from(joined).where(asked, *_clauses(filters)).order_by(order)
+    matching = select(_FTS.c.rowid.label("number"), order.label("place")).where(asked, *clauses)
+    if clauses:
+        numbered = _FTS.join(changes, _FTS.c.rowid == changes.c.number)
+        matching = matching.select_from(numbered.join(texts, texts.c.text_id == changes.c.text_id))
+    best = matching.order_by(order).limit(limit).subquery()
+    joined = best.join(changes, best.c.number == changes.c.number)
+    joined = joined.join(texts, texts.c.text_id == changes.c.text_id)
+    return select(*_judged_by(texts)).select_from(joined).order_by(best.c.place)
 
 
 def _judged_by(texts: Table) -> list[Column]:
@@ -171,7 +177,7 @@ def _fts5_query(terms: Terms) -> str:
     )
 
 
-def _postgresql_words(terms: Terms, filters: Filters) -> Select:
+def _postgresql_words(terms: Terms, filters: Filters, limit: int) -> Select:
     texts = schema().tables["texts"]
     columns = terms.columns()
     asked = or_(*(_holds(column, list(wanted)) for column, wanted in columns.items()))
@@ -181,7 +187,12 @@ def _postgresql_words(terms: Terms, filters: Filters) -> Select:
         for term, weight in wanted.items()
     ]
     order = sum(said[1:], said[0]).desc() if terms.ranked else texts.c.recorded_at.desc()
-    return select(*_judged_by(texts)).where(asked, *_clauses(filters)).order_by(order, texts.c.text_id)
+    return (
+        select(*_judged_by(texts))
+        .where(asked, *_clauses(filters))
+        .order_by(order, texts.c.text_id)
+        .limit(limit)
+    )
 
 
 def _holds(column: str, terms: Sequence[str]) -> ColumnElement[bool]:

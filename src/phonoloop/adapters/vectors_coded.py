@@ -2,7 +2,7 @@
 
 For every vector the signs of its numbers are kept as bits. The inner product of a query with those signs
 tells what is near (Gao and Long, RaBitQ, SIGMOD 2024, without its rotation: the embedders' numbers are
-spread evenly enough); with the query rounded to 4 bits it is four ANDs and counts of bits a 64 numbers, some
+spread evenly enough); with the query rounded to 3 bits it is three ANDs and counts of bits a 64 numbers, some
 3 ms for 100,000 vectors of 768. The best 1,000 by that are compared exactly.
 
 A filter is applied before: what it keeps out takes nobody's place, and where it leaves few, all of them are
@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,9 @@ from phonoloop.core.ports import Range, VectorHit, VectorPoint
 
 #: compared exactly; at 100,000 transcripts 98 of 100 of the true ten are among them
 CANDIDATES = 1_000
-_QUERY_BITS = 4
+_QUERY_BITS = 3
+#: of 64 bits each, whose common bits a byte can count
+_WORDS_IN_A_BYTE = 3
 #: rows at a time, so that what is counted stays in the cache
 _BLOCK = 16_384
 
@@ -153,28 +156,23 @@ class CodedVectorIndex:
         rows = len(self._names) if places is None else len(places)
         if rows <= most:
             return np.arange(rows) if places is None else places
-        near = np.concatenate(
-            [
-                self._nearness(unit, places, start, min(start + _BLOCK, rows))
-                for start in range(0, rows, _BLOCK)
-            ]
-        )
+        query = _rounded(unit)
+        blocks = range(0, rows, _BLOCK)
+        near = np.concatenate([self._nearness(query, places, at, min(at + _BLOCK, rows)) for at in blocks])
         best = np.argpartition(-near, most - 1)[:most]
         return best if places is None else places[best]
 
-    def _nearness(self, unit: np.ndarray, places: np.ndarray | None, start: int, end: int) -> np.ndarray:
+    def _nearness(self, query: _Rounded, places: np.ndarray | None, start: int, end: int) -> np.ndarray:
         """(rows,) inner products of the rounded query with the signs, up to a constant."""
-        low, step = float(unit.min()), max(float(np.ptp(unit)), 1e-12) / (2**_QUERY_BITS - 1)
-        levels = np.round((unit - low) / step).astype(np.uint8)
-        planes = [_as_words((levels >> bit & 1).astype(bool)[None])[0] for bit in range(_QUERY_BITS)]
         rows = slice(start, end) if places is None else places[start:end]
-        counts = np.zeros(end - start, np.uint32)
-        for word, signs in enumerate(self._signs):
-            signs = signs[rows]
-            for bit, plane in enumerate(planes):
-                if plane[word]:
-                    counts += np.left_shift(np.bitwise_count(signs & plane[word]), bit, dtype=np.uint16)
-        return low * self._set_bits[rows] + step * counts
+        signs = self._signs[:, rows]
+        counts = np.zeros((_QUERY_BITS, end - start), np.uint16)
+        for first in range(0, len(signs), _WORDS_IN_A_BYTE):
+            some = slice(first, first + _WORDS_IN_A_BYTE)
+            for bit in range(_QUERY_BITS):
+                counts[bit] += _common_bits(signs[some], query.planes[bit, some])
+        weights = np.float32(2.0) ** np.arange(_QUERY_BITS, dtype=np.float32)
+        return query.low * self._set_bits[rows] + query.step * (weights @ counts)
 
     def _nearest(self, unit: np.ndarray, places: np.ndarray, k: int) -> list[VectorHit]:
         scores = self._vectors[places].astype(np.float32) @ unit
@@ -186,6 +184,30 @@ class CodedVectorIndex:
             VectorHit(self._names[places[i]], float(scores[i]), json.loads(self._payloads[places[i]]))
             for i in order
         ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Rounded:
+    """A vector as low + step * levels; `planes`: (3, d / 64 rounded up) the bits of the levels as words."""
+
+    low: np.float32
+    step: np.float32
+    planes: np.ndarray
+
+
+def _rounded(unit: np.ndarray) -> _Rounded:
+    low, step = unit.min(), max(np.ptp(unit), np.float32(1e-12)) / (2**_QUERY_BITS - 1)
+    levels = np.round((unit - low) / step).astype(np.uint8)
+    bits = levels >> np.arange(_QUERY_BITS, dtype=np.uint8)[:, None] & 1
+    return _Rounded(np.float32(low), np.float32(step), _as_words(bits.astype(bool)))
+
+
+def _common_bits(signs: np.ndarray, plane: np.ndarray) -> np.ndarray:
+    """(rows,) uint8 of (few, rows) and (few,) words; bytes are added up faster than longer numbers."""
+    counts = np.bitwise_count(signs[0] & plane[0])
+    for word in range(1, len(signs)):
+        counts += np.bitwise_count(signs[word] & plane[word])
+    return counts
 
 
 class _Columns:

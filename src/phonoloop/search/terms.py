@@ -13,7 +13,7 @@ from phonoloop.search.rarity import Rarity
 from phonoloop.search.words import pairs, plain
 
 #: looking up costs time for each text that holds a term: the rarest terms, as long as so few texts do
-_MOST_TEXTS = 3_000
+_MOST_TEXTS = 500
 _MOST_TERMS = 24
 
 
@@ -45,7 +45,8 @@ def _candidates(words: Sequence[str]) -> list[tuple[str, str, int]]:
     neighbours = list(zip(pairs(bare), pairwise(bare), strict=True))
     found = [
         *(("pairs", pair, pair_hash(*two)) for pair, two in neighbours),
-        *(("words", word, word_hash("word", word)) for word in words),
+        # a word that has no marks to lose is found among the others without marks
+        *(("words", word, word_hash("word", word)) for word, b in zip(words, bare, strict=True) if word != b),
         *(("plain", word, word_hash("plain", word)) for word in bare),
     ]
     return list(dict.fromkeys(found))

@@ -153,15 +153,16 @@ class Restorer:
     def _marginals(
         self, candidates: np.ndarray, counts: np.ndarray, case: np.ndarray, ids: np.ndarray, bonus: np.ndarray
     ) -> np.ndarray:
-        model = self.model
-        emissions = model.form_scores[candidates, case[..., None]]
+        model, tables = self.model, self.model.tables
+        emissions = tables.forms[candidates, case[..., None]]
         emissions += bonus[..., None] * (candidates == ids[..., None])
         pairs = pairs_of(candidates, counts, len(model.vocabulary))
-        at = position_of(model.pair_keys, pairs.keys)
-        flat = case.ravel()
-        scores = model.pair_scores[at] + model.case_scores[at, 0, flat[pairs.owner - 1]]
-        scores += model.case_scores[at, 1, flat[pairs.owner]]
-        scores[at < 0] = 0
+        at, flat = position_of(model.pair_keys, pairs.keys), case.ravel()
+        scores = tables.pairs[at] + tables.cases[at, 0, flat[pairs.owner - 1]]
+        scores += tables.cases[at, 1, flat[pairs.owner]]
+        unseen = np.flatnonzero(at < 0)
+        left, right = np.divmod(pairs.keys[unseen], len(model.vocabulary))
+        scores[unseen] = np.einsum("nr,nr->n", tables.unseen[0, left], tables.unseen[1, right])
         return run(emissions, counts, pairs, scores).marginals
 
     def _joined(self, choice: np.ndarray) -> np.ndarray:

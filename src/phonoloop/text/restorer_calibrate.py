@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from phonoloop.text.restorer_fit import Batch, Potentials
+from phonoloop.text.restorer_fit import Batch, Potentials, lattice_of
 from phonoloop.text.restorer_words import SPECIAL
 
 
-def chosen(potentials: Potentials, batches: Iterable[Batch]) -> tuple[np.ndarray, np.ndarray]:
+def chosen(members: Sequence[Potentials], batches: Iterable[Batch]) -> tuple[np.ndarray, np.ndarray]:
     """(n,) how probable the choice for each word with several forms was, (n,) whether it was right."""
     sure, right = [], []
     for batch in batches:
-        marginals = potentials.lattice(batch).marginals
+        marginals = lattice_of(members, batch).marginals
         words = (batch.forms >= len(SPECIAL)) & (batch.counts > 1)
         sure.append(marginals.max(2)[words])
         right.append((marginals.argmax(2) == batch.gold)[words])
     return np.concatenate(sure), np.concatenate(right)
 
 
-def calibration(potentials: Potentials, batches: Iterable[Batch]) -> tuple[float, float]:
+def calibration(members: Sequence[Potentials], batches: Iterable[Batch]) -> tuple[float, float]:
     """Slope and offset on the log odds that make the choices' probabilities most likely (Platt 1999).
 
     Newton's method; the same for the same batches.
     """
-    sure, right = chosen(potentials, batches)
+    sure, right = chosen(members, batches)
     odds = np.clip(sure.astype(np.float64), 1e-6, 1 - 1e-6)
     x = np.stack([np.log(odds / (1 - odds)), np.ones(len(odds))], 1)
     weights = np.array([1.0, 0.0])

@@ -26,6 +26,8 @@ SOURCES = ("web", "formal", "general", "near")
 WEB, FORMAL, GENERAL, NEAR = range(4)
 #: one step of a stored count: 16 to the doubling, so that 255 steps reach 63,000
 _STEPS_PER_DOUBLING = 16
+#: what is added to counts of each source before the logarithm
+_ADDED = (0.3, 1, 0.3, 0.3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,12 @@ class Counts:
             forms=self.forms + sign * other.forms,
             capital=self.capital + sign * other.capital,
         )
+
+
+def _summed(keys: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sorted keys, each once, and the sums of what stood under them."""
+    unique, where = np.unique(keys, return_inverse=True)
+    return unique, np.bincount(where, values, minlength=len(unique)).astype(np.float32)
 
 
 def look_up(keys: np.ndarray, values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
@@ -136,15 +144,15 @@ def _id_in_list(word: str, vocabulary: Vocabulary) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All sources together, and how frequent forms are in Vietnamese at large.
+    """All sources together.
 
     Attributes:
         counts: one for each of `SOURCES`.
-        frequency: (forms,) occurrences in a million words of mixed text, 0 where unknown.
+        form_keys: (forms,) the key of each form.
     """
 
     counts: tuple[Counts, Counts, Counts, Counts]
-    frequency: np.ndarray
+    form_keys: np.ndarray
 
     def without(self, source: int, counts: Counts) -> Evidence:
         """As if these occurrences had not been seen: what a model is trained on must not know the
@@ -164,24 +172,33 @@ class Evidence:
         return np.unique(np.concatenate([counts.keys for counts in self.counts]))
 
     def form_features(self) -> np.ndarray:
-        """(forms, 6) logs of what each source says of a form, and of how often it has a capital."""
-        web, formal, general, near = (counts.forms for counts in self.counts)
-        capital = self.counts[WEB].capital
-        columns = (
-            np.log(web + 0.3),
-            np.log(self.frequency + 0.3),
-            np.log(formal + 1),
-            np.log(general + 0.3),
-            np.log(near + 0.3),
-            np.log(capital + 0.3) - np.log(web - capital + 0.3),
-        )
-        return np.stack(columns, 1).astype(np.float32)
+        """(forms, 5) logs of what each source says of a form, and of how often it has a capital."""
+        columns = [np.log(counts.forms + add) for counts, add in zip(self.counts, _ADDED, strict=True)]
+        return np.stack([*columns, self._capital()], 1).astype(np.float32)
+
+    def _capital(self) -> np.ndarray:
+        web = self.counts[WEB]
+        return np.log(web.capital + 0.3) - np.log(web.forms - web.capital + 0.3)
+
+    def side_features(self) -> np.ndarray:
+        """(2, forms, 11) of forms as the left and as the right one of a pair: logs of how often, by source;
+        of how many different neighbours, in the two large sources; of how often with a capital; and
+        which special it is."""
+        size = len(self.form_keys)
+        special = np.eye(size, len(SPECIAL))
+        sides = []
+        for side in (0, 1):
+            of = [np.divmod(counts.keys, size)[side] for counts in self.counts]
+            often = [np.bincount(at, c.values, size) for at, c in zip(of, self.counts, strict=True)]
+            wide = [np.bincount(of[source], minlength=size) for source in (WEB, FORMAL)]
+            columns = [np.log(x + add) for x, add in zip((*often, *wide), (*_ADDED, 0.3, 1), strict=True)]
+            sides.append(np.concatenate([np.stack([*columns, self._capital()], 1), special], 1))
+        return np.stack(sides).astype(np.float32)
 
     def pair_features(self, keys: np.ndarray) -> np.ndarray:
-        """(n, 20) what the sources say of pairs: each one's count, how much of the left and of the right
-        form's occurrences it is, and the first five features of both forms."""
-        size = len(self.frequency)
-        left, right = np.divmod(keys, size)
+        """(n, 16) what the sources say of pairs: each one's count, how much of the left and of the right
+        form's occurrences it is, and `_shares`."""
+        left, right = np.divmod(keys, len(self.form_keys))
         web, formal, general, near = (counts.of(keys) for counts in self.counts)
         seen_web, seen_formal = web > 0, formal > 0
         of_web, of_formal = self.counts[WEB].forms, self.counts[FORMAL].forms
@@ -196,14 +213,42 @@ class Evidence:
             seen_formal * (np.log(formal + 0.1) - np.log(of_formal[right] + 5)),
             np.log1p(general),
             np.log1p(near),
+            *self._shares(keys),
         )
-        forms = self.form_features()[:, :5]
-        return np.concatenate([np.stack(columns, 1), forms[left], forms[right]], 1).astype(np.float32)
+        return np.stack(columns, 1).astype(np.float32)
+
+    def _shares(self, keys: np.ndarray) -> list[np.ndarray]:
+        """Of the web's pairs, and of the other sources' together: the log share of a pair among those with
+        the same left form and right key, left key and right form, and both keys."""
+        web, formal, general, near = self.counts
+        others = (formal.keys, general.keys, near.keys)
+        weighed = (0.2 * formal.values, general.values, 2 * near.values)
+        texts = _summed(np.concatenate(others), np.concatenate(weighed))
+        return [share for table in ((web.keys, web.values), texts) for share in self._shares_in(keys, *table)]
+
+    def _shares_in(self, keys: np.ndarray, seen: np.ndarray, values: np.ndarray) -> list[np.ndarray]:
+        often = look_up(seen, values, keys)
+        found = []
+        for group in (self._same_left, self._same_right, self._same_keys):
+            totals = _summed(group(seen), values)
+            found.append(np.log((often + 0.3) / (look_up(*totals, group(keys)) + 0.9)))
+        return found
+
+    def _same_left(self, keys: np.ndarray) -> np.ndarray:
+        left, right = np.divmod(keys, len(self.form_keys))
+        return left * len(self.form_keys) + self.form_keys[right]
+
+    def _same_right(self, keys: np.ndarray) -> np.ndarray:
+        left, right = np.divmod(keys, len(self.form_keys))
+        return self.form_keys[left].astype(np.int64) * len(self.form_keys) + right
+
+    def _same_keys(self, keys: np.ndarray) -> np.ndarray:
+        return self._same_right(self._same_left(keys))
 
     def case_features(self, keys: np.ndarray) -> np.ndarray:
         """(n, 2, 3) for pairs and their left and right form: how much more probable the case (see
         `cases_of`) is in this pair than it is for the form at large, as a logarithm."""
-        left, right = np.divmod(keys, len(self.frequency))
+        left, right = np.divmod(keys, len(self.form_keys))
         often = sum(counts.of(keys) for counts in self.counts)[:, None]
         upper = sum(look_up(counts.keys, counts.capitals, keys) for counts in self.counts)
         known = sum(counts.forms for counts in self.counts)

@@ -1,4 +1,4 @@
-"""How evidence becomes scores: two small perceptrons, learned so that the right readings of whole sentences
+"""How evidence becomes scores: small perceptrons, learned so that the right readings of whole sentences
 become probable (conditional likelihood of the lattice).
 
 What a sentence itself adds to the counts is taken out before the model is trained on it: texts are cut into
@@ -9,19 +9,39 @@ can be trusted on text that was not counted.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import dataclass
 
 import numpy as np
 
+from phonoloop.text.restorer_batches import BLOCKS, blocks_of, by_length, cased_of, padded
 from phonoloop.text.restorer_evidence import Evidence, count, look_up
 from phonoloop.text.restorer_lattice import Lattice, Pairs, pairs_of, run
 from phonoloop.text.restorer_layers import Adam, Perceptron, Weights
-from phonoloop.text.restorer_words import BORDER, MAX_FORMS, Sentence, Vocabulary, as_heard
+from phonoloop.text.restorer_words import MAX_FORMS, Sentence, Vocabulary, as_heard
 
-#: a text is cut into this many blocks, each trained on with the counts of the others
-BLOCKS = 10
 _CASES = 3
+_SIDE = 11
+
+
+@dataclass(frozen=True)
+class Scales:
+    """Means and deviations that inputs are brought to 0 and 1 with, each (2, inputs)."""
+
+    pair: np.ndarray
+    form: np.ndarray
+    side: np.ndarray
+
+    @staticmethod
+    def of(evidence: Evidence, vocabulary: Vocabulary) -> Scales:
+        keys = evidence.pair_keys()
+        pairs = evidence.pair_features(keys[:: max(1, len(keys) // 20_000)])
+        forms = form_inputs(evidence, vocabulary).reshape(-1, 12)
+        sides = evidence.side_features().reshape(-1, _SIDE)
+        return Scales(*(np.stack([x.mean(0), x.std(0) + 0.1]) for x in (pairs, forms, sides)))
+
+
+def scaled(inputs: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    return np.clip((inputs - scale[0]) / scale[1], -6, 6)
 
 
 @dataclass(frozen=True)
@@ -29,60 +49,43 @@ class Potentials:
     """Learned scores of pairs and of forms.
 
     Attributes:
-        pair: 20 → 1, of `Evidence.pair_features`; form: 14 → 1, of `form_inputs`.
-        pair_scale, form_scale: (2, inputs) means and deviations that inputs are brought to 0 and 1 with.
+        pair: 38 → 1, of a pair that was seen: `Evidence.pair_features` and the sides of both forms.
+        unseen: 22 → 1, of one that no source has seen: the sides of both.
+        form: 12 → 1, of `form_inputs`.
         case_weight: (2,) how much the case of the left and the right form of a pair counts.
     """
 
     pair: Perceptron
+    unseen: Perceptron
     form: Perceptron
-    pair_scale: np.ndarray
-    form_scale: np.ndarray
     case_weight: np.ndarray
+
+    @staticmethod
+    def start(seed: int) -> Potentials:
+        """Such as say next to nothing yet."""
+        rng = np.random.default_rng(seed)
+        pair = Perceptron.new(rng, 16 + 2 * _SIDE, 48, 48, 1)
+        unseen, form = Perceptron.new(rng, 2 * _SIDE, 32, 1), Perceptron.new(rng, 12, 32, 1)
+        return Potentials(pair, unseen, form, np.full(2, 0.3, np.float32))
 
     def weights(self) -> Weights:
         """By name; the arrays are the potentials' own."""
-        named = {f"pair{at}": layer for at, layer in enumerate(self.pair.layers)}
-        return (
-            named
-            | {f"form{at}": layer for at, layer in enumerate(self.form.layers)}
-            | {"case_weight": self.case_weight}
-        )
+        parts = {"pair": self.pair, "unseen": self.unseen, "form": self.form}
+        named = {f"{name}{at}": w for name, part in parts.items() for at, w in enumerate(part.layers)}
+        return named | {"case_weight": self.case_weight}
 
-    def copy(self) -> Potentials:
-        """The same with weights of its own."""
-        pair = Perceptron([layer.copy() for layer in self.pair.layers])
-        form = Perceptron([layer.copy() for layer in self.form.layers])
-        return replace(self, pair=pair, form=form, case_weight=self.case_weight.copy())
-
-    def lattice(self, batch: Batch) -> Lattice:
-        """What the potentials say of a batch."""
-        return _scored(batch, self.form(batch.inputs)[:, 0], self.of_pairs(batch, self.pair(batch.features)))[
-            0
+    @staticmethod
+    def of(weights: Weights) -> Potentials:
+        """Those with these weights, as `weights` gives them."""
+        parts = [
+            Perceptron([weights[name] for name in sorted(weights) if name.startswith(part)])
+            for part in ("pair", "unseen", "form")
         ]
-
-    def of_pairs(self, batch: Batch, of_counts: np.ndarray) -> np.ndarray:
-        """(s,) the scores of a batch's pairs that were seen, given what `pair` says (s, 1)."""
-        return of_counts[:, 0] + batch.cased @ self.case_weight
-
-    def pair_scores(self, evidence: Evidence, keys: np.ndarray) -> np.ndarray:
-        """(n,) scores of pairs that some source has seen."""
-        parts = [keys[at : at + 32_768] for at in range(0, len(keys), 32_768)]
-        scores = [self.pair(self.scaled_pairs(evidence.pair_features(part)))[:, 0] for part in parts]
-        return np.concatenate(scores or [np.zeros(0, np.float32)])
-
-    def scaled_pairs(self, features: np.ndarray) -> np.ndarray:
-        return (features - self.pair_scale[0]) / self.pair_scale[1]
-
-    def form_scores(self, evidence: Evidence, vocabulary: Vocabulary) -> np.ndarray:
-        """(forms, 3) the emission of each form in each case."""
-        inputs = (form_inputs(evidence, vocabulary) - self.form_scale[0]) / self.form_scale[1]
-        flat = self.form(inputs.reshape(-1, inputs.shape[-1]))
-        return flat.reshape(len(vocabulary), _CASES)
+        return Potentials(*parts, weights["case_weight"])
 
 
 def form_inputs(evidence: Evidence, vocabulary: Vocabulary) -> np.ndarray:
-    """(forms, 3, 14) for each form in each case: its features, its share among the forms of its key in
+    """(forms, 3, 12) for each form in each case: its features, its share among the forms of its key in
     each of them (log), and the case."""
     features = evidence.form_features()
     totals = np.zeros_like(features, np.float64)
@@ -95,183 +98,144 @@ def form_inputs(evidence: Evidence, vocabulary: Vocabulary) -> np.ndarray:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """The evidence without a block, and what is computed from it once."""
+
+    evidence: Evidence
+    keys: np.ndarray
+    forms: np.ndarray
+    sides: np.ndarray
+    scales: Scales
+
+    @staticmethod
+    def of(evidence: Evidence, vocabulary: Vocabulary, scales: Scales) -> Held:
+        forms = scaled(form_inputs(evidence, vocabulary), scales.form)
+        sides = scaled(evidence.side_features(), scales.side)
+        return Held(evidence, evidence.pair_keys(), forms, sides, scales)
+
+    def of_pairs(self, keys: np.ndarray) -> np.ndarray:
+        """(n, 38) the inputs of pairs that were seen."""
+        features = scaled(self.evidence.pair_features(keys), self.scales.pair)
+        return np.concatenate([features, self.both_sides(keys)], 1)
+
+    def both_sides(self, keys: np.ndarray) -> np.ndarray:
+        """(n, 22) the sides of pairs."""
+        left, right = np.divmod(keys, self.sides.shape[1])
+        return np.concatenate([self.sides[0, left], self.sides[1, right]], 1)
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """Sentences of one block as rows, ready to be trained on.
 
     Attributes:
-        forms: (rows, columns) what is right; gold: (rows, columns) which candidate that is.
-        pairs: neighbouring candidates; seen: which of them some source has seen; features, cased: of those.
-        inputs: (c, 14) of all candidates; of: their (row * columns + column) and number in a position.
+        forms: (rows, columns) what is right; counts: how many candidates; gold: which of them it is.
+        pairs: neighbouring candidates; seen: which of them some source has seen.
+        of_seen: (s, 38) inputs of those; cased: (s, 2) what their case says.
+        of_forms: (c, 12) of all candidates; at: their (row * columns + column) and number in a position.
+        block: of which block of its text.
     """
 
     forms: np.ndarray
-    case: np.ndarray
-    candidates: np.ndarray
     counts: np.ndarray
     gold: np.ndarray
     pairs: Pairs
     seen: np.ndarray
-    features: np.ndarray
+    of_seen: np.ndarray
     cased: np.ndarray
-    inputs: np.ndarray
-    of: tuple[np.ndarray, np.ndarray]
+    of_forms: np.ndarray
+    at: tuple[np.ndarray, np.ndarray]
+    held: Held
     block: int
-
-
-def padded(
-    sentences: Sequence[Sentence], vocabulary: Vocabulary
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Rows with a border before and after: forms, case, candidates and how many of them."""
-    columns = max(len(sentence.forms) for sentence in sentences) + 2
-    forms = np.full((len(sentences), columns), BORDER, np.int32)
-    case = np.zeros((len(sentences), columns), np.int8)
-    for row, sentence in enumerate(sentences):
-        forms[row, 1 : len(sentence.forms) + 1] = sentence.forms
-        case[row, 1 : len(sentence.forms) + 1] = sentence.case
-    rows, many = vocabulary.candidates
-    keys = vocabulary.keys[forms]
-    return forms, case, rows[keys], many[keys]
 
 
 def batch_of(sentences: Sequence[Sentence], vocabulary: Vocabulary, held: Held, block: int) -> Batch:
     forms, case, candidates, counts = padded(sentences, vocabulary)
     pairs = pairs_of(candidates, counts, len(vocabulary))
     seen = look_up(held.keys, np.ones(len(held.keys)), pairs.keys) > 0
-    features = held.potentials.scaled_pairs(held.evidence.pair_features(pairs.keys[seen]))
-    cased = cased_of(held.evidence.case_features(pairs.keys[seen]), case, pairs.owner[seen])
-    there = np.arange(MAX_FORMS) < counts[..., None]
-    position, number = np.nonzero(there.reshape(-1, MAX_FORMS))
+    known = pairs.keys[seen]
+    cased = cased_of(held.evidence.case_features(known), case, pairs.owner[seen])
+    position, number = np.nonzero(np.arange(MAX_FORMS) < counts.reshape(-1, 1))
     chosen = candidates.reshape(-1, MAX_FORMS)[position, number]
-    inputs = held.inputs[chosen, case.ravel()[position]]
+    of_forms = held.forms[chosen, case.ravel()[position]]
     gold = (candidates == forms[..., None]).argmax(2)
-    return Batch(
-        forms, case, candidates, counts, gold, pairs, seen, features, cased, inputs, (position, number), block
-    )
-
-
-def cased_of(features: np.ndarray, case: np.ndarray, owner: np.ndarray) -> np.ndarray:
-    """(n, 2) of case features (n, 2, 3) those of the case that the left and the right place have."""
-    at, flat = np.arange(len(owner)), case.ravel()
-    return np.stack([features[at, 0, flat[owner - 1]], features[at, 1, flat[owner]]], 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """The evidence without a block, and what is computed from it once."""
-
-    evidence: Evidence
-    keys: np.ndarray
-    inputs: np.ndarray
-    potentials: Potentials
-
-    @staticmethod
-    def of(evidence: Evidence, vocabulary: Vocabulary, potentials: Potentials) -> Held:
-        inputs = form_inputs(evidence, vocabulary)
-        scaled = (inputs - potentials.form_scale[0]) / potentials.form_scale[1]
-        return Held(evidence, evidence.pair_keys(), scaled, potentials)
-
-
-def start(evidence: Evidence, vocabulary: Vocabulary, *, seed: int) -> Potentials:
-    """Potentials that say nothing yet, with the scales of this evidence."""
-    rng = np.random.default_rng(seed)
-    keys = evidence.pair_keys()
-    features = evidence.pair_features(keys[:: max(1, len(keys) // 20_000)])
-    inputs = form_inputs(evidence, vocabulary).reshape(-1, 14)
-    return Potentials(
-        Perceptron.new(rng, features.shape[1], 48, 48, 1),
-        Perceptron.new(rng, inputs.shape[1], 32, 1),
-        np.stack([features.mean(0), features.std(0) + 1e-3]),
-        np.stack([inputs.mean(0), inputs.std(0) + 1e-3]),
-        np.full(2, 0.3, np.float32),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class TextOf:
-    """Sentences to train on that were counted in one source."""
-
-    source: int
-    sentences: Sequence[Sentence]
+    at = position, number
+    return Batch(forms, counts, gold, pairs, seen, held.of_pairs(known), cased, of_forms, at, held, block)
 
 
 def batches(
-    texts: Sequence[TextOf], evidence: Evidence, vocabulary: Vocabulary, potentials: Potentials
+    source: int, sentences: Sequence[Sentence], evidence: Evidence, vocabulary: Vocabulary, scales: Scales
 ) -> Iterator[Batch]:
-    """All texts in blocks, each with the evidence of the others; as written, and as a recogniser writes."""
-    for text in texts:
-        for number, block in enumerate(blocks_of(text.sentences)):
-            without = evidence.without(text.source, count(block, len(vocabulary)))
-            held = Held.of(without, vocabulary, potentials)
-            heard = [sentence for sentence in map(as_heard, block) if len(sentence.forms)]
-            for group in (*by_length(block), *by_length(heard)):
-                yield batch_of(group, vocabulary, held, number)
+    """A text that was counted in a source, in blocks, each with the evidence of everything else; as
+    written, and as a recogniser writes."""
+    for number, block in enumerate(blocks_of(sentences)):
+        held = Held.of(evidence.without(source, count(block, len(vocabulary))), vocabulary, scales)
+        heard = [sentence for sentence in map(as_heard, block) if len(sentence.forms)]
+        for group in (*by_length(block), *by_length(heard)):
+            yield batch_of(group, vocabulary, held, number)
 
 
-def blocks_of(sentences: Sequence[Sentence], blocks: int = BLOCKS) -> list[list[Sentence]]:
-    """Consecutive parts: neighbours tell of the same thing and stay together."""
-    marks = [len(sentences) * at // blocks for at in range(blocks + 1)]
-    parts = [list(sentences[a:b]) for a, b in pairwise(marks)]
-    return [part for part in parts if part]
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What potentials say of a batch; the values of the perceptrons' layers are kept for their gradients."""
+
+    pair: list[np.ndarray]
+    unseen: list[np.ndarray]
+    form: list[np.ndarray]
+    emissions: np.ndarray
+    scores: np.ndarray
+
+    @staticmethod
+    def of(potentials: Potentials, batch: Batch) -> Scored:
+        pair = potentials.pair.forward(batch.of_seen)
+        unseen = potentials.unseen.forward(batch.held.both_sides(batch.pairs.keys[~batch.seen]))
+        form = potentials.form.forward(batch.of_forms)
+        emissions = np.full((*batch.counts.shape, MAX_FORMS), -1e4, np.float32)
+        emissions.reshape(-1, MAX_FORMS)[batch.at] = form[-1][:, 0]
+        scores = np.empty(len(batch.seen), np.float32)
+        scores[batch.seen] = pair[-1][:, 0] + batch.cased @ potentials.case_weight
+        scores[~batch.seen] = unseen[-1][:, 0]
+        return Scored(pair, unseen, form, emissions, scores)
 
 
-def by_length(sentences: Sequence[Sentence], tokens: int = 1_000) -> list[list[Sentence]]:
-    """Groups of similar length, of about so many tokens with padding."""
-    groups: list[list[Sentence]] = []
-    for sentence in sorted(sentences, key=lambda s: len(s.forms)):
-        if not groups or (len(groups[-1]) + 1) * (len(sentence.forms) + 2) > tokens:
-            groups.append([])
-        groups[-1].append(sentence)
-    return groups
+def lattice_of(members: Sequence[Potentials], batch: Batch) -> Lattice:
+    """What several potentials, their scores averaged, say of a batch."""
+    all_scored = [Scored.of(member, batch) for member in members]
+    emissions = sum(one.emissions for one in all_scored) / len(all_scored)
+    scores = sum(one.scores for one in all_scored) / len(all_scored)
+    return run(emissions, batch.counts, batch.pairs, scores)
 
 
 def loss_and_gradients(potentials: Potentials, batch: Batch) -> tuple[float, Weights, int]:
-    """Negative log likelihood of a batch in nats, its gradients, and how many positions it has."""
-    form_values = potentials.form.forward(batch.inputs)
-    pair_values = potentials.pair.forward(batch.features)
-    said = form_values[-1][:, 0]
-    lattice, scores = _scored(batch, said, potentials.of_pairs(batch, pair_values[-1]))
-    position, number = batch.of
-    right = batch.gold.ravel()
+    """Negative log likelihood of a batch in nats, the gradients of its mean, how many positions it has."""
+    said = Scored.of(potentials, batch)
+    lattice = run(said.emissions, batch.counts, batch.pairs, said.scores)
+    right, (position, number), pairs = batch.gold.ravel(), batch.at, batch.pairs
     is_gold = number == right[position]
-    pair_gold = (batch.pairs.left == right[batch.pairs.owner - 1]) & (
-        batch.pairs.right == right[batch.pairs.owner]
-    )
-    loss = float(lattice.log_z.sum() - said[is_gold].sum() - scores[pair_gold].sum())
+    pair_gold = (pairs.left == right[pairs.owner - 1]) & (pairs.right == right[pairs.owner])
+    loss = float(lattice.log_z.sum() - said.form[-1][is_gold].sum() - said.scores[pair_gold].sum())
     many = batch.counts.size
-    by_form = ((lattice.marginals.reshape(-1, MAX_FORMS)[position, number] - is_gold) / many).astype(
-        np.float32
-    )
-    by_pair = ((lattice.pair_marginals(batch.pairs) - pair_gold)[batch.seen] / many).astype(np.float32)
-    gradients = {
-        f"pair{at}": g for at, g in enumerate(potentials.pair.backward(pair_values, by_pair[:, None]))
+    by_form = (lattice.marginals.reshape(-1, MAX_FORMS)[position, number] - is_gold) / many
+    by_pair = ((lattice.pair_marginals(pairs) - pair_gold) / many).astype(np.float32)
+    by_layer = {
+        "pair": potentials.pair.backward(said.pair, by_pair[batch.seen, None]),
+        "unseen": potentials.unseen.backward(said.unseen, by_pair[~batch.seen, None]),
+        "form": potentials.form.backward(said.form, by_form.astype(np.float32)[:, None]),
     }
-    gradients |= {
-        f"form{at}": g for at, g in enumerate(potentials.form.backward(form_values, by_form[:, None]))
-    }
-    gradients["case_weight"] = by_pair @ batch.cased
-    return loss, gradients, many
-
-
-def _scored(batch: Batch, of_forms: np.ndarray, of_pairs: np.ndarray) -> tuple[Lattice, np.ndarray]:
-    """The lattice with these scores, and the scores of all pairs."""
-    emissions = np.full((*batch.counts.shape, MAX_FORMS), -1e4, np.float32)
-    emissions.reshape(-1, MAX_FORMS)[batch.of] = of_forms
-    scores = np.zeros(len(batch.seen), np.float32)
-    scores[batch.seen] = of_pairs
-    return run(emissions, batch.counts, batch.pairs, scores), scores
+    gradients = {f"{name}{at}": g for name, layers in by_layer.items() for at, g in enumerate(layers)}
+    return loss, gradients | {"case_weight": by_pair[batch.seen] @ batch.cased}, many
 
 
 def fit(
-    potentials: Potentials,
     prepared: Sequence[Batch],
     *,
     epochs: int,
     rate: float,
     seed: int,
     on_epoch: Callable[[int, float], None] = lambda epoch, loss: None,
-) -> None:
-    """Trains the potentials in place."""
-    rng = np.random.default_rng(seed)
+) -> Potentials:
+    """Trained potentials."""
+    potentials, rng = Potentials.start(seed), np.random.default_rng(seed)
     adam = Adam(potentials.weights(), rate=rate, steps=epochs * len(prepared))
     for epoch in range(epochs):
         total, many = 0.0, 0
@@ -280,3 +244,7 @@ def fit(
             adam.step(gradients)
             total, many = total + loss, many + positions
         on_epoch(epoch, total / many)
+    return potentials
+
+
+__all__ = ["BLOCKS", "Batch", "Held", "Potentials", "Scales", "batches", "fit", "lattice_of"]

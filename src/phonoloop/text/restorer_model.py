@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,12 +18,12 @@ import numpy as np
 
 from phonoloop.core.errors import IntegrityError, NotFoundError
 from phonoloop.text.restorer_evidence import Counts, Evidence, from_stored, look_up, stored
-from phonoloop.text.restorer_fit import Potentials
-from phonoloop.text.restorer_layers import Perceptron
+from phonoloop.text.restorer_fit import Potentials, Scales
+from phonoloop.text.restorer_scores import Tables, tables_of
 from phonoloop.text.restorer_words import SPECIAL, Vocabulary
 
 #: changes whenever an older program would read a file wrongly
-FORMAT = 1
+FORMAT = 2
 _KIND = "phonoloop-restorer"
 _DTYPES = frozenset(("<f4", "<f2", "<u4", "<i4", "|u1"))
 
@@ -32,26 +32,22 @@ _DTYPES = frozenset(("<f4", "<f2", "<u4", "<i4", "|u1"))
 class RestorerModel:
     """Attributes:
     vocabulary: the forms it knows.
-    pair_keys: (p,) sorted `left * forms + right`; pair_scores: (p,) float32.
-    case_scores: (p, 2, 3) what the case of the left and of the right form adds.
-    form_scores: (forms, 3) by case.
+    pair_keys: (p,) sorted `left * forms + right` of the pairs that were seen.
+    tables: the scores.
     steps: (4, 3, p) how often each source saw each pair, and its left and right form with a capital, as
-    stored; totals: (4, forms) each form;
-    capital: (4, forms) each form with a capital; frequency: (forms,) in mixed text.
-    potentials: how scores were made of the evidence.
+        stored; totals: (4, forms) each form; capital: (4, forms) each form with a capital.
+    members, scales: how scores are made of the evidence; the members' scores are averaged.
     metadata: what it was trained on, licences, figures, and the settings of its decisions.
     """
 
     vocabulary: Vocabulary
     pair_keys: np.ndarray
-    pair_scores: np.ndarray
-    case_scores: np.ndarray
-    form_scores: np.ndarray
+    tables: Tables
     steps: np.ndarray
     totals: np.ndarray
     capital: np.ndarray
-    frequency: np.ndarray
-    potentials: Potentials
+    members: tuple[Potentials, ...]
+    scales: Scales
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
@@ -59,7 +55,7 @@ class RestorerModel:
         """The counts, as exact as they are stored."""
         return Evidence(
             tuple(self._counts(source) for source in range(len(self.steps))),  # type: ignore[arg-type]
-            self.frequency,
+            self.vocabulary.keys,
         )
 
     def _counts(self, source: int) -> Counts:
@@ -75,39 +71,32 @@ class RestorerModel:
 
 
 def build(
-    vocabulary: Vocabulary, evidence: Evidence, potentials: Potentials, metadata: Mapping[str, Any]
+    vocabulary: Vocabulary,
+    evidence: Evidence,
+    members: Sequence[Potentials],
+    scales: Scales,
+    metadata: Mapping[str, Any],
 ) -> RestorerModel:
     """A model with its scores computed from the evidence as it will be stored."""
     keys = evidence.pair_keys()
+    nothing = np.zeros(0, np.float32)
     model = RestorerModel(
         vocabulary,
         keys,
-        np.zeros(len(keys), np.float32),
-        np.zeros((len(keys), 2, 3), np.float32),
-        np.zeros((len(vocabulary), 3), np.float32),
+        Tables(nothing, nothing, nothing, nothing),
         np.stack([_steps(counts, keys) for counts in evidence.counts]),
         np.stack([counts.forms for counts in evidence.counts]).astype(np.float32),
         np.stack([counts.capital for counts in evidence.counts]).astype(np.float32),
-        evidence.frequency.astype(np.float32),
-        potentials,
+        tuple(members),
+        scales,
         metadata,
     )
-    return replace(
-        model,
-        pair_scores=_half(potentials.pair_scores(model.evidence, keys)),
-        case_scores=_half(model.evidence.case_features(keys) * potentials.case_weight[:, None]),
-        form_scores=potentials.form_scores(model.evidence, vocabulary),
-    )
+    return replace(model, tables=tables_of(members, scales, model.evidence, vocabulary))
 
 
 def _steps(counts: Counts, keys: np.ndarray) -> np.ndarray:
     capitals = look_up(counts.keys, counts.capitals, keys)
     return stored(np.stack([counts.of(keys), capitals[:, 0], capitals[:, 1]]))
-
-
-def _half(scores: np.ndarray) -> np.ndarray:
-    """As exact as they are stored."""
-    return scores.astype(np.float16).astype(np.float32)
 
 
 def to_bytes(model: RestorerModel) -> bytes:
@@ -127,20 +116,24 @@ def to_bytes(model: RestorerModel) -> bytes:
 
 def _arrays(model: RestorerModel) -> dict[str, np.ndarray]:
     words = "\n".join(model.vocabulary.forms[len(SPECIAL) :]).encode()
+    tables, scales = model.tables, model.scales
     arrays = {
         "forms": np.frombuffer(words, "|u1"),
         "pair_keys": model.pair_keys.astype("<u4"),
-        "pair_scores": model.pair_scores.astype("<f2"),
-        "case_scores": model.case_scores[..., :2].astype("<f2"),
-        "form_scores": model.form_scores.astype("<f4"),
+        "pair_scores": tables.pairs.astype("<f2"),
+        "case_scores": tables.cases[..., :2].astype("<f2"),
+        "unseen_scores": tables.unseen.astype("<f2"),
+        "form_scores": tables.forms.astype("<f4"),
         "steps": model.steps,
         "totals": model.totals.astype("<f4"),
         "capital": model.capital.astype("<f4"),
-        "frequency": model.frequency.astype("<f4"),
-        "pair_scale": model.potentials.pair_scale.astype("<f4"),
-        "form_scale": model.potentials.form_scale.astype("<f4"),
+        "scale.pair": scales.pair.astype("<f4"),
+        "scale.form": scales.form.astype("<f4"),
+        "scale.side": scales.side.astype("<f4"),
     }
-    return arrays | {f"weights.{name}": w.astype("<f4") for name, w in model.potentials.weights().items()}
+    for number, member in enumerate(model.members):
+        arrays |= {f"{number}.{name}": w.astype("<f4") for name, w in member.weights().items()}
+    return arrays
 
 
 def from_bytes(data: bytes, subject: str) -> RestorerModel:
@@ -200,36 +193,37 @@ def _read_arrays(described: list[Any], body: bytes) -> dict[str, np.ndarray]:
 
 def _assembled(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> RestorerModel:
     words = arrays["forms"].tobytes().decode().split("\n")
-    potentials = Potentials(
-        _perceptron(arrays, "weights.pair"),
-        _perceptron(arrays, "weights.form"),
-        arrays["pair_scale"],
-        arrays["form_scale"],
-        arrays["weights.case_weight"].copy(),
-    )
+    cases = np.pad(arrays["case_scores"].astype(np.float32), ((0, 0), (0, 0), (0, 1)))
+    pairs, unseen = (arrays[name].astype(np.float32) for name in ("pair_scores", "unseen_scores"))
     model = RestorerModel(
         Vocabulary((*SPECIAL, *words)),
         arrays["pair_keys"].astype(np.int64),
-        arrays["pair_scores"].astype(np.float32),
-        np.pad(arrays["case_scores"].astype(np.float32), ((0, 0), (0, 0), (0, 1))),
-        arrays["form_scores"],
+        Tables(pairs, cases, unseen, arrays["form_scores"]),
         arrays["steps"],
         arrays["totals"],
         arrays["capital"],
-        arrays["frequency"],
-        potentials,
+        tuple(_members(arrays)),
+        Scales(*(arrays[f"scale.{name}"] for name in ("pair", "form", "side"))),
         metadata,
     )
-    if len(model.form_scores) != len(model.vocabulary) or len(model.pair_keys) != len(model.pair_scores):
-        raise ValueError("arrays of different lengths")
+    _check_lengths(model)
     return model
 
 
-def _perceptron(arrays: Mapping[str, np.ndarray], prefix: str) -> Perceptron:
-    found = [arrays[name].copy() for name in sorted(arrays) if name.startswith(prefix)]
-    if not found:
-        raise KeyError(prefix)
-    return Perceptron(found)
+def _check_lengths(model: RestorerModel) -> None:
+    forms, pairs, tables = len(model.vocabulary), len(model.pair_keys), model.tables
+    of_forms = (len(tables.forms), tables.unseen.shape[1], model.totals.shape[1], model.capital.shape[1])
+    of_pairs = (len(tables.pairs), len(tables.cases), model.steps.shape[2])
+    if {forms} != set(of_forms) or {pairs} != set(of_pairs):
+        raise ValueError("arrays of different lengths")
+
+
+def _members(arrays: Mapping[str, np.ndarray]) -> Iterator[Potentials]:
+    number = 0
+    while f"{number}.case_weight" in arrays:
+        prefix = f"{number}."
+        yield Potentials.of({n.removeprefix(prefix): w for n, w in arrays.items() if n.startswith(prefix)})
+        number += 1
 
 
 def load(path: Path) -> RestorerModel:

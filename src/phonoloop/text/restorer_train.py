@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,23 +18,24 @@ from phonoloop.text.restorer_calibrate import calibration
 from phonoloop.text.restorer_evidence import (
     GENERAL,
     NEAR,
-    Counts,
     Evidence,
     count,
     pairs_by_rank,
     sentences_of,
 )
-from phonoloop.text.restorer_fit import BLOCKS, Batch, Potentials, TextOf, batches, fit, start
+from phonoloop.text.restorer_fit import BLOCKS, Batch, Potentials, Scales, batches, fit
 from phonoloop.text.restorer_model import RestorerModel, build
 from phonoloop.text.restorer_words import Sentence, Vocabulary, counted_forms, form_of, key_of
 from phonoloop.text.syllables import parse
 
 Progress = Callable[[float, str], None]
-#: forms that are no syllable (abbreviations with Đ) are kept from so many occurrences on
-_LEAST_OF_OTHERS = 20
+#: forms that are no syllable (abbreviations with Đ, `ôtô`) are kept from so many occurrences on
+_LEAST_OF_OTHERS, _LEAST_OF_OTHERS_FORMAL = 2, 20
 #: in statutes a form seen once is as often a misprint
 _LEAST_FORMAL = 2
-_EPOCHS, _RATE = 8, 4e-3
+_EPOCHS, _RATE = 6, 4e-3
+#: so many networks are trained from other beginnings, and averaged
+_MEMBERS = 3
 #: what is like the text that is to be restored is seen so many times more often in training
 _NEAR_TIMES = 4
 
@@ -49,25 +50,22 @@ class Texts:
 
     Attributes:
         web: word pairs, most frequent first.
-        frequency: words → occurrences in a million.
     """
 
     near: Sequence[str]
     general: Sequence[str] = ()
     formal: Sequence[str] = ()
     web: Sequence[str] = ()
-    frequency: Mapping[str, float] = field(default_factory=dict)
 
 
 def train(
     texts: Texts,
     *,
     metadata: Mapping[str, Any],
-    seed: int = 0,
     epochs: int = _EPOCHS,
     on_progress: Progress = _silent,
 ) -> RestorerModel:
-    """A model from scratch: the same for the same texts, seed and version of numpy.
+    """A model from scratch: the same for the same texts and version of numpy.
 
     Raises:
         InputError: `restorer.no_text`, where there is nothing to learn from.
@@ -83,17 +81,19 @@ def train(
     on_progress(0.1, "counting")
     general = sentences_of(texts.general, vocabulary)
     evidence = evidence_of(texts, vocabulary, near=near, general=general)
-    potentials = start(evidence, vocabulary, seed=seed)
+    scales = Scales.of(evidence, vocabulary)
     on_progress(0.3, "preparing")
-    of_near = list(batches([TextOf(NEAR, near)], evidence, vocabulary, potentials))
-    of_general = list(batches([TextOf(GENERAL, general)], evidence, vocabulary, potentials))
-    fitted = _fitted(
-        potentials, of_near * _NEAR_TIMES + of_general, seed=seed, epochs=epochs, on_progress=on_progress
-    )
-    on_progress(0.8, "calibrating")
-    slope, offset = _calibrated(potentials, of_near, of_general, seed=seed, epochs=epochs)
+    of_near = list(batches(NEAR, near, evidence, vocabulary, scales))
+    of_general = list(batches(GENERAL, general, evidence, vocabulary, scales))
+    prepared = of_near * _NEAR_TIMES + of_general
+    members = [
+        _fitted(prepared, seed=seed, epochs=epochs, on_progress=_told(on_progress, seed))
+        for seed in range(_MEMBERS)
+    ]
+    on_progress(0.9, "calibrating")
+    slope, offset = _calibrated(of_near, of_general, epochs=epochs)
     decision = {**metadata.get("decision", {}), "slope": slope, "offset": offset}
-    return build(vocabulary, evidence, fitted, {**metadata, "decision": decision})
+    return build(vocabulary, evidence, members, scales, {**metadata, "decision": decision})
 
 
 def vocabulary_of(texts: Texts) -> Vocabulary:
@@ -101,10 +101,10 @@ def vocabulary_of(texts: Texts) -> Vocabulary:
     counts = Counter(counted_forms((*texts.near, *texts.general)))
     formal = Counter(counted_forms(texts.formal))
     listed = {form_of(word) for pair in texts.web for word in pair.split(" ") if word.isalpha()}
-    listed |= {form_of(word) for word, often in texts.frequency.items() if often > 0}
     syllables = set(counts) | listed | {form for form, often in formal.items() if often >= _LEAST_FORMAL}
     known = {form for form in syllables if parse(form)}
-    others = {form for form, often in (counts + formal).items() if often >= _LEAST_OF_OTHERS}
+    others = {form for form, often in counts.items() if often >= _LEAST_OF_OTHERS}
+    others |= {form for form, often in formal.items() if often >= _LEAST_OF_OTHERS_FORMAL}
     return Vocabulary.of(known | {form for form in others if key_of(form) != form})
 
 
@@ -112,45 +112,31 @@ def evidence_of(
     texts: Texts, vocabulary: Vocabulary, *, near: Sequence[Sentence], general: Sequence[Sentence]
 ) -> Evidence:
     size = len(vocabulary)
-    frequency = np.zeros(size, np.float32)
-    for word, often in texts.frequency.items():
-        at = vocabulary.ids.get(form_of(word))
-        if at is not None:
-            frequency[at] += often
+    web = pairs_by_rank(texts.web, vocabulary)
     formal = count(sentences_of(texts.formal, vocabulary), size)
-    return Evidence(
-        (pairs_by_rank(texts.web, vocabulary), formal, count(general, size), count(near, size)), frequency
+    return Evidence((web, formal, count(general, size), count(near, size)), vocabulary.keys)
+
+
+def _fitted(prepared: Sequence[Batch], *, seed: int, epochs: int, on_progress: Progress) -> Potentials:
+    def tell(epoch: int, loss: float) -> None:
+        on_progress((epoch + 1) / epochs, f"round {epoch + 1}: {loss:.4f} nats a word")
+
+    return fit(prepared, epochs=epochs, rate=_RATE, seed=seed, on_epoch=tell)
+
+
+def _told(on_progress: Progress, member: int) -> Progress:
+    """What one of the members says, as a part of the whole."""
+    return lambda share, words: on_progress(
+        0.3 + 0.6 * (member + share) / _MEMBERS, f"network {member + 1} of {_MEMBERS}, {words}"
     )
 
 
-def _fitted(
-    potentials: Potentials, prepared: Sequence[Batch], *, seed: int, epochs: int, on_progress: Progress
-) -> Potentials:
-    """A trained copy."""
-    copy = potentials.copy()
-    fit(
-        copy,
-        prepared,
-        epochs=epochs,
-        rate=_RATE,
-        seed=seed,
-        on_epoch=lambda epoch, loss: on_progress(
-            0.3 + 0.5 * (epoch + 1) / epochs, f"round {epoch + 1}: {loss:.4f} nats a syllable"
-        ),
-    )
-    return copy
-
-
-def _calibrated(
-    potentials: Potentials, near: Sequence[Batch], general: Sequence[Batch], *, seed: int, epochs: int
-) -> tuple[float, float]:
+def _calibrated(near: Sequence[Batch], general: Sequence[Batch], *, epochs: int) -> tuple[float, float]:
     """Slope and offset, from what a model says of blocks it was not trained on."""
     fold = [batch for batch in near if batch.block % 5 == 0]
     rest = [batch for batch in near if batch.block % 5]
-    held_out = _fitted(
-        potentials, [*rest * _NEAR_TIMES, *general], seed=seed, epochs=epochs, on_progress=_silent
-    )
-    return calibration(held_out, fold)
+    held_out = _fitted([*rest * _NEAR_TIMES, *general], seed=0, epochs=epochs, on_progress=_silent)
+    return calibration([held_out], fold)
 
 
 def adapt(model: RestorerModel, lines: Iterable[str], metadata: Mapping[str, Any]) -> RestorerModel:
@@ -160,7 +146,7 @@ def adapt(model: RestorerModel, lines: Iterable[str], metadata: Mapping[str, Any
     grown = _grown(model, {form for form in counted_forms(lines) if parse(form)})
     sentences = sentences_of(lines, grown.vocabulary)
     evidence = grown.evidence.plus(NEAR, count(sentences, len(grown.vocabulary)))
-    return build(grown.vocabulary, evidence, model.potentials, metadata)
+    return build(grown.vocabulary, evidence, model.members, model.scales, metadata)
 
 
 def _grown(model: RestorerModel, forms: set[str]) -> RestorerModel:
@@ -179,9 +165,7 @@ def _grown(model: RestorerModel, forms: set[str]) -> RestorerModel:
         pair_keys=left * len(vocabulary) + right,
         totals=np.pad(model.totals, wider),
         capital=np.pad(model.capital, wider),
-        frequency=np.pad(model.frequency, (0, len(new))),
-        form_scores=np.pad(model.form_scores, [(0, len(new)), (0, 0)]),
     )
 
 
-__all__ = ["Counts", "Texts", "adapt", "train", "vocabulary_of"]
+__all__ = ["Texts", "adapt", "train", "vocabulary_of"]

@@ -171,6 +171,7 @@ class TestFile:
         assert error.value.code == "restorer.missing"
 
     def test_arrays_of_different_lengths_are_refused(self, restorer):
-        broken = replace(restorer.model, form_scores=np.zeros((3, 3), np.float32))
+        tables = replace(restorer.model.tables, forms=np.zeros((3, 3), np.float32))
+        broken = replace(restorer.model, tables=tables)
         with pytest.raises(IntegrityError):
             from_bytes(to_bytes(broken), "file")

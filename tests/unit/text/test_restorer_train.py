@@ -9,9 +9,10 @@ import pytest
 
 from phonoloop.core.errors import InputError
 from phonoloop.text.restorer import Restorer
+from phonoloop.text.restorer_batches import blocks_of, by_length
 from phonoloop.text.restorer_calibrate import expected_calibration_error
-from phonoloop.text.restorer_evidence import Counts, count, from_stored, look_up, stored
-from phonoloop.text.restorer_fit import TextOf, batches, blocks_of, by_length, loss_and_gradients, start
+from phonoloop.text.restorer_evidence import NEAR, Counts, count, from_stored, look_up, stored
+from phonoloop.text.restorer_fit import Potentials, Scales, batches, loss_and_gradients
 from phonoloop.text.restorer_lattice import pairs_of, run
 from phonoloop.text.restorer_measure import kept, rate, restored
 from phonoloop.text.restorer_model import to_bytes
@@ -56,8 +57,8 @@ class TestTraining:
         vocabulary = vocabulary_of(texts)
         near = [sentence_of(line, vocabulary) for line in texts.near]
         evidence = evidence_of(texts, vocabulary, near=near, general=[])
-        potentials = start(evidence, vocabulary, seed=1)
-        batch = next(batches([TextOf(3, near)], evidence, vocabulary, potentials))
+        potentials = Potentials.start(1)
+        batch = next(batches(NEAR, near, evidence, vocabulary, Scales.of(evidence, vocabulary)))
         _, gradients, many = loss_and_gradients(potentials, batch)
         for name, weights in potentials.weights().items():
             at = np.unravel_index(np.abs(gradients[name]).argmax(), weights.shape)

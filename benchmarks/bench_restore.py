@@ -86,7 +86,7 @@ def main() -> None:
     print(
         json.dumps(
             {
-                "benchmark": "restore",
+                "bench": "restore",
                 "vtb_dev": accuracy(list(restored(restorer, dev))),
                 "vivos": accuracy(list(restored(restorer, vivos))),
                 "correct_text": changed(restorer, correct_text(folder)),

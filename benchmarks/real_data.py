@@ -15,6 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import soundfile
+
+# as the product's own trainer does: threads that spin while they wait starve a machine of few cores
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 import torch
 
 from phonoloop.asr.audio_files import read_samples

@@ -7,6 +7,7 @@ import random
 import sqlite3
 import time
 from collections import Counter
+from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ import pytest
 from up_process import wait_for
 
 from phonoloop.app.bootstrap import open_app
+from phonoloop.core.events import EMBEDDINGS_INDEXED, Event
 from phonoloop.core.ports import Transaction
-from phonoloop.data.model import Clip, IntakeOutcome, Recording, Speaker, Transcript
+from phonoloop.data.model import Clip, IndexedText, IntakeOutcome, Recording, Speaker, Transcript
 
 PENDING = {
     "outbox": "select count(*) from outbox",
@@ -119,9 +121,16 @@ def outcome_of(site: Site) -> dict[str, Any]:
         with app.records.transaction() as tx:
             rows = recorded(tx, str(site.data))
         rows["dead"] = app.bus.dead()
-        rows["events"] = Counter((e.event.type, e.event.subject) for e in app.bus.tail(limit=100_000))
+        rows["events"] = told(entry.event for entry in app.bus.tail(limit=100_000))
     folders = ("processed", "rejected", "audio", "datasets/manifests", "transcripts", "inbox")
     return rows | {folder: tree(site.data / folder) for folder in folders}
+
+
+def told(events: Iterable[Event]) -> Counter:
+    """How often each was told. Texts are embedded anew when the embedder has learned from more of them, and
+    when that is depends on how many came at once: of these it counts whether they were embedded at all."""
+    counts = Counter((event.type, event.subject) for event in events)
+    return Counter({key: 1 if key[0] == EMBEDDINGS_INDEXED else count for key, count in counts.items()})
 
 
 def recorded(tx: Transaction, data: str) -> dict[str, Any]:
@@ -135,6 +144,7 @@ def recorded(tx: Transaction, data: str) -> dict[str, Any]:
         "outcome rows": tx.total(IntakeOutcome),
         "speakers": {s.speaker_id: s.split for s in tx.find(Speaker)},
         "transcripts": {t.audio_id: (t.revision, t.text) for t in tx.find(Transcript)},
+        "searchable": {t.text_id: (t.text, len(t.vector)) for t in tx.find(IndexedText)},
     }
 
 

@@ -24,7 +24,7 @@ from phonoloop.text.syllables import parse, strip_marks
 
 OnShare = Callable[[float, str], None]
 #: every so many-th block of lines is held out; a block is what is resampled
-_FOLDS, _BLOCKS = 5, 100
+_FOLDS, _BLOCKS = 5, 300
 #: lines of which fewer words than this have marks teach nothing
 _LEAST_MARKED = 0.3
 #: more than this share of correct words changed, and a restorer is not used
@@ -61,8 +61,10 @@ def train_restorer(
     present = app.restorers.in_use()
     on_share(0.2, "counting")
     metadata = {**present.restorer.model.metadata, "adapted": _about(sources, present.restorer_id)}
-    candidate = Restorer(adapt(present.restorer.model, learnt, metadata))
-    on_share(0.6, "comparing")
+    candidate = Restorer(
+        adapt(present.restorer.model, learnt, metadata, on_progress=lambda s, w: on_share(0.3 + s / 2, w))
+    )
+    on_share(0.8, "comparing")
     found = judge(present.restorer, candidate, held_out)
     restorer_id = ids.run_id(utc_now(), app.restorers.taken)
     report = {"restorer_id": restorer_id, **metadata["adapted"], "lines": len(learnt), **found}
@@ -105,15 +107,15 @@ def judge(present: Restorer, candidate: Restorer, held_out: Sequence[Sequence[st
     everything = [line for block in held_out for line in block]
     changed = sum(result.wrong for result in kept(candidate, everything))
     words = sum(pair.words for pair in pairs)
-    better = comparison.decision is Decision.BETTER
     gentle = changed <= MOST_CHANGED * words
-    reason = comparison.reason if gentle or not better else _too_eager(changed, words)
+    before, after = (_share(words, sum(errors)) for errors in _errors(pairs))
+    reason = _reason(comparison.decision, words, before, after) if gentle else _too_eager(changed, words)
     return {
-        "used": better and gentle,
+        "used": comparison.decision is Decision.BETTER and gentle,
         "reason": reason,
         "held_out_syllables": words,
-        "accuracy_before": _share(words, sum(pair.errors_champion for pair in pairs)),
-        "accuracy_after": _share(words, sum(pair.errors_candidate for pair in pairs)),
+        "accuracy_before": before,
+        "accuracy_after": after,
         "changed_in_correct_text": changed,
         "decision": str(comparison.decision),
     }
@@ -125,6 +127,22 @@ def _pair(block: int, at: int, old: LineResult, new: LineResult) -> PairedUttera
 
 def _share(words: int, wrong: int) -> float:
     return round(1 - wrong / words, 5) if words else 0.0
+
+
+def _errors(pairs: Sequence[PairedUtterance]) -> tuple[list[int], list[int]]:
+    return [pair.errors_champion for pair in pairs], [pair.errors_candidate for pair in pairs]
+
+
+def _reason(decision: Decision, words: int, before: float, after: float) -> str:
+    rule = PromotionRule()
+    if words < rule.min_words:
+        return f"{words} held-out words are too few to judge on: {rule.min_words} are needed"
+    told = f"It restores {after:.2%} of {words:,} held-out words, the present one {before:.2%}"
+    if decision is Decision.BETTER:
+        return f"{told}: more than chance explains"
+    if after <= before:
+        return f"{told}: no better"
+    return f"{told}: that may be chance, and more text of the kind would tell"
 
 
 def _too_eager(changed: int, words: int) -> str:

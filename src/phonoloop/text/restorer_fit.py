@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from phonoloop.text.restorer_batches import BLOCKS, blocks_of, by_length, cased_of, padded
-from phonoloop.text.restorer_evidence import Evidence, count, look_up
+from phonoloop.text.restorer_evidence import Evidence, count, position_of
 from phonoloop.text.restorer_lattice import Lattice, Pairs, pairs_of, run
 from phonoloop.text.restorer_layers import Adam, Perceptron, Weights
 from phonoloop.text.restorer_words import MAX_FORMS, Sentence, Vocabulary, as_heard
@@ -74,6 +74,9 @@ class Potentials:
         named = {f"{name}{at}": w for name, part in parts.items() for at, w in enumerate(part.layers)}
         return named | {"case_weight": self.case_weight}
 
+    def copy(self) -> Potentials:
+        return Potentials.of({name: w.copy() for name, w in self.weights().items()})
+
     @staticmethod
     def of(weights: Weights) -> Potentials:
         """Those with these weights, as `weights` gives them."""
@@ -99,29 +102,36 @@ def form_inputs(evidence: Evidence, vocabulary: Vocabulary) -> np.ndarray:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The evidence without a block, and what is computed from it once."""
+    """The evidence without a block, and what is computed from it once.
 
-    evidence: Evidence
+    Attributes:
+        keys: (p,) sorted, of the pairs that were seen; features: (p, 16) of those; cases: (p, 2, 3).
+        forms: (forms, 3, 12) `form_inputs`; sides: (2, forms, 11).
+    """
+
     keys: np.ndarray
+    features: np.ndarray
+    cases: np.ndarray
     forms: np.ndarray
     sides: np.ndarray
-    scales: Scales
 
     @staticmethod
     def of(evidence: Evidence, vocabulary: Vocabulary, scales: Scales) -> Held:
         forms = scaled(form_inputs(evidence, vocabulary), scales.form)
         sides = scaled(evidence.side_features(), scales.side)
-        return Held(evidence, evidence.pair_keys(), forms, sides, scales)
+        keys = evidence.pair_keys()
+        features = scaled(evidence.pair_features(keys), scales.pair)
+        return Held(keys, features, evidence.case_features(keys), forms, sides)
 
-    def of_pairs(self, keys: np.ndarray) -> np.ndarray:
-        """(n, 38) the inputs of pairs that were seen."""
-        features = scaled(self.evidence.pair_features(keys), self.scales.pair)
-        return np.concatenate([features, self.both_sides(keys)], 1)
+    def of_pairs(self, at: np.ndarray) -> np.ndarray:
+        """(n, 38) the inputs of pairs, given where they stand among those that were seen."""
+        return np.concatenate([self.features[at], both_sides(self.sides, self.keys[at])], 1)
 
-    def both_sides(self, keys: np.ndarray) -> np.ndarray:
-        """(n, 22) the sides of pairs."""
-        left, right = np.divmod(keys, self.sides.shape[1])
-        return np.concatenate([self.sides[0, left], self.sides[1, right]], 1)
+
+def both_sides(sides: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """(n, 22) the sides (2, forms, 11) of pairs."""
+    left, right = np.divmod(keys, sides.shape[1])
+    return np.concatenate([sides[0, left], sides[1, right]], 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,22 +155,24 @@ class Batch:
     cased: np.ndarray
     of_forms: np.ndarray
     at: tuple[np.ndarray, np.ndarray]
-    held: Held
+    sides: np.ndarray
     block: int
 
 
 def batch_of(sentences: Sequence[Sentence], vocabulary: Vocabulary, held: Held, block: int) -> Batch:
     forms, case, candidates, counts = padded(sentences, vocabulary)
     pairs = pairs_of(candidates, counts, len(vocabulary))
-    seen = look_up(held.keys, np.ones(len(held.keys)), pairs.keys) > 0
-    known = pairs.keys[seen]
-    cased = cased_of(held.evidence.case_features(known), case, pairs.owner[seen])
+    among = position_of(held.keys, pairs.keys)
+    seen = among >= 0
+    known = among[seen]
+    cased = cased_of(held.cases[known], case, pairs.owner[seen])
     position, number = np.nonzero(np.arange(MAX_FORMS) < counts.reshape(-1, 1))
     chosen = candidates.reshape(-1, MAX_FORMS)[position, number]
     of_forms = held.forms[chosen, case.ravel()[position]]
     gold = (candidates == forms[..., None]).argmax(2)
     at = position, number
-    return Batch(forms, counts, gold, pairs, seen, held.of_pairs(known), cased, of_forms, at, held, block)
+    of_seen = held.of_pairs(known)
+    return Batch(forms, counts, gold, pairs, seen, of_seen, cased, of_forms, at, held.sides, block)
 
 
 def batches(
@@ -188,7 +200,7 @@ class Scored:
     @staticmethod
     def of(potentials: Potentials, batch: Batch) -> Scored:
         pair = potentials.pair.forward(batch.of_seen)
-        unseen = potentials.unseen.forward(batch.held.both_sides(batch.pairs.keys[~batch.seen]))
+        unseen = potentials.unseen.forward(both_sides(batch.sides, batch.pairs.keys[~batch.seen]))
         form = potentials.form.forward(batch.of_forms)
         emissions = np.full((*batch.counts.shape, MAX_FORMS), -1e4, np.float32)
         emissions.reshape(-1, MAX_FORMS)[batch.at] = form[-1][:, 0]
@@ -232,10 +244,11 @@ def fit(
     epochs: int,
     rate: float,
     seed: int,
+    begin: Potentials | None = None,
     on_epoch: Callable[[int, float], None] = lambda epoch, loss: None,
 ) -> Potentials:
-    """Trained potentials."""
-    potentials, rng = Potentials.start(seed), np.random.default_rng(seed)
+    """Trained potentials; `begin` stays as it is."""
+    potentials, rng = begin.copy() if begin else Potentials.start(seed), np.random.default_rng(seed)
     adam = Adam(potentials.weights(), rate=rate, steps=epochs * len(prepared))
     for epoch in range(epochs):
         total, many = 0.0, 0

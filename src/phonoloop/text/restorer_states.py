@@ -33,8 +33,8 @@ class Decision:
         slope, offset: of the calibration, on the log odds (Platt 1999).
     """
 
-    start: float = 0.05
-    foreign: float = 0.02
+    start: float = 0.2
+    foreign: float = 0.01
     switch: float = 0.002
     least: float = 0.01
     stray: float = 1e-4

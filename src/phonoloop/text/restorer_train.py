@@ -7,7 +7,7 @@ without its marks.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -36,6 +36,8 @@ _LEAST_FORMAL = 2
 _EPOCHS, _RATE = 6, 4e-3
 #: so many networks are trained from other beginnings, and averaged
 _MEMBERS = 3
+#: with fewer sentences a user's texts are counted and nothing is learned further
+_LEAST_TO_TUNE, _TUNING_EPOCHS, _TUNING_RATE = 200, 2, 1e-3
 #: what is like the text that is to be restored is seen so many times more often in training
 _NEAR_TIMES = 4
 
@@ -139,14 +141,34 @@ def _calibrated(near: Sequence[Batch], general: Sequence[Batch], *, epochs: int)
     return calibration([held_out], fold)
 
 
-def adapt(model: RestorerModel, lines: Iterable[str], metadata: Mapping[str, Any]) -> RestorerModel:
+def adapt(
+    model: RestorerModel,
+    lines: Iterable[str],
+    metadata: Mapping[str, Any],
+    *,
+    on_progress: Progress = _silent,
+) -> RestorerModel:
     """The model with a user's correct texts counted as what is to be restored; forms it did not know are
-    added. How counts become scores stays as it was learned."""
+    added. Where there are enough lines, what was learned about trusting the counts is learned further
+    on them."""
     lines = list(lines)
     grown = _grown(model, {form for form in counted_forms(lines) if parse(form)})
-    sentences = sentences_of(lines, grown.vocabulary)
-    evidence = grown.evidence.plus(NEAR, count(sentences, len(grown.vocabulary)))
-    return build(grown.vocabulary, evidence, model.members, model.scales, metadata)
+    vocabulary = grown.vocabulary
+    sentences = sentences_of(lines, vocabulary)
+    evidence = grown.evidence.plus(NEAR, count(sentences, len(vocabulary)))
+    members = model.members
+    if len(sentences) >= _LEAST_TO_TUNE:
+        prepared = list(batches(NEAR, sentences, evidence, vocabulary, model.scales))
+        members = tuple(_tuned(prepared, members, on_progress))
+    return build(vocabulary, evidence, members, model.scales, metadata)
+
+
+def _tuned(
+    prepared: Sequence[Batch], members: Sequence[Potentials], on_progress: Progress
+) -> Iterator[Potentials]:
+    for at, member in enumerate(members):
+        on_progress(at / len(members), f"network {at + 1} of {len(members)}")
+        yield fit(prepared, epochs=_TUNING_EPOCHS, rate=_TUNING_RATE, seed=at, begin=member)
 
 
 def _grown(model: RestorerModel, forms: set[str]) -> RestorerModel:

@@ -26,9 +26,12 @@ MAX_FORMS = 24
 _LETTER = r"(?:[^\W\d_][\u0300-\u036f]*)"
 _TOKEN = re.compile(rf"(?P<word>{_LETTER}+)|(?P<number>\d+)|(?P<mark>[^\w\s]|_)")
 _CHUNK = re.compile(r"\S+")
-# what makes an address, a file name or a measure of a stretch without white space: nothing in it is a
-# Vietnamese word
-_ALIEN = re.compile(r"://|[@_#\\]|^www\.|[a-zA-Z0-9]\.[a-z]{2}|[^\W\d_]['’][^\W\d_]|[^\W\d_]\d|\d[^\W\d_]")
+# what makes an address, a file name, a measure or a word with something invisible inside of a stretch without
+# white space: nothing in it is restored
+_ALIEN = re.compile(
+    r"://|[@_#\\]|^www\.|[a-zA-Z0-9]\.[a-z]{2}|[^\W\d_]['’][^\W\d_]|[^\W\d_]\d|\d[^\W\d_]"
+    r"|[^\W\d_][\u00ad\u200b-\u200f\u2060-\u2064\ufeff]+[^\W\d_]"
+)
 
 
 @dataclass(frozen=True, slots=True)

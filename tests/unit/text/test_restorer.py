@@ -81,6 +81,7 @@ class TestLeavesAlone:
             "",
             "   \t ",
             "東京 Москва 🙂",
+            "to\u200bi kh\u00adong bi\ufeffet",
         ],
     )
     def test_what_is_not_vietnamese(self, restorer, text):

@@ -61,12 +61,7 @@ def train_restorer(app: App, as_json: bool, files: tuple[Path, ...]) -> None:
         outcome = run(app, files, on_share)
 
     def lines(told: RestorerOutcome = outcome) -> Iterator[str]:
-        report = told.report
         yield f"Restorer {told.restorer_id} {'is in use now' if told.used else 'is kept, but not used'}."
         yield f"{told.reason}."
-        yield (
-            f"Restored right on {report['held_out_syllables']:,} held-out syllables: "
-            f"{report['accuracy_after']:.2%}, before {report['accuracy_before']:.2%}."
-        )
 
     emit(as_json, {**outcome.report, "used": outcome.used, "reason": outcome.reason}, lines)

@@ -78,6 +78,21 @@ class Transcription:
     alternatives: Sequence[Alternative] = field(default_factory=tuple)
 
 
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """A wake word that was heard.
+
+    Attributes:
+        model: the id of the model that heard it.
+        at_s: when it was sure, in seconds of audio since the stream began.
+        score: 0 to 1, what crossed the model's threshold.
+    """
+
+    model: str
+    at_s: float
+    score: float
+
+
 class Transcriber(Protocol):
     """Hears. `samples`: float32 mono in [-1, 1] at 16,000 Hz."""
 
@@ -90,6 +105,18 @@ class SpeechDetector(Protocol):
     """Finds where somebody speaks. `samples`: float32 mono in [-1, 1] at 16,000 Hz."""
 
     def speech_spans(self, samples: np.ndarray) -> list[Span]: ...
+
+
+class WakeDetector(Protocol):
+    """Hears wake words in audio as it comes. `samples`: float32 mono in [-1, 1] at 16,000 Hz, any length."""
+
+    def push(self, samples: np.ndarray) -> list[Detection]:
+        """Hears more of the stream; gives what was detected in it, in the order of time."""
+        ...
+
+    def reset(self) -> None:
+        """Forgets what was heard: the next samples begin a new stream, at 0 s."""
+        ...
 
 
 class Synthesizer(Protocol):

@@ -1,0 +1,1 @@
+"""Wake words: configuration, data, model, training, evaluation, export, inference."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.resources
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any, Literal
 
 from phonoloop.audio.augment import FeatureAugmentConfig, WaveAugmentConfig
 from phonoloop.audio.features import FrontEnd
-from phonoloop.core.errors import ConfigError
+from phonoloop.training import recipes
 from phonoloop.training.strict import build, read_yaml, to_mapping
 
 
@@ -215,7 +214,7 @@ def load_recipe(name_or_path: str | Path) -> AsrRecipe:
         ConfigError: `config.missing`, `config.not_yaml`, `config.unknown_key` (naming the nearest
             known one), `config.wrong_type`, `config.wrong_value`.
     """
-    return recipe_from_dict(read_yaml(_find(name_or_path)))
+    return recipe_from_dict(read_yaml(recipes.find_recipe("asr", name_or_path)))
 
 
 def recipe_from_dict(raw: Mapping[str, Any]) -> AsrRecipe:
@@ -232,40 +231,15 @@ def recipe_to_dict(recipe: AsrRecipe) -> dict[str, Any]:
 
 def recipe_names() -> list[str]:
     """The recipes that ship."""
-    return sorted(path.stem for path in _shipped().iterdir() if path.suffix == ".yaml")
-
-
-def _shipped() -> Path:
-    """`recipes/asr` of a checkout, else the copy in the installed package."""
-    checkout = Path(__file__).parents[3] / "recipes" / "asr"
-    if checkout.is_dir():
-        return checkout
-    return Path(str(importlib.resources.files("phonoloop"))) / "recipes" / "asr"
-
-
-def _find(name_or_path: str | Path) -> Path:
-    path = Path(name_or_path)
-    if path.suffix in (".yaml", ".yml") or path.parent != Path("."):
-        return path
-    shipped = _shipped() / f"{name_or_path}.yaml"
-    if not shipped.is_file():
-        raise ConfigError(
-            f"there is no recipe {str(name_or_path)!r}",
-            code="config.missing",
-            subject=str(name_or_path),
-            hint=f"Take one of {', '.join(recipe_names())}, or give the path of a .yaml file",
-        )
-    return shipped
+    return recipes.recipe_names("asr")
 
 
 def check(recipe: AsrRecipe) -> None:
     """Raises ConfigError `config.wrong_value` for values that contradict each other or the model."""
-    for subject, holds, message in _rules(recipe):
-        if not holds:
-            raise ConfigError(message, code="config.wrong_value", subject=subject)
+    recipes.enforce(_rules(recipe))
 
 
-def _rules(recipe: AsrRecipe) -> list[tuple[str, bool, str]]:
+def _rules(recipe: AsrRecipe) -> list[recipes.Rule]:
     model, stream = recipe.model, recipe.stream
     whole = all(ms > 0 and ms % 40 == 0 for ms in (*stream.chunks_ms, stream.serve_chunk_ms))
     return [
@@ -287,7 +261,7 @@ def _rules(recipe: AsrRecipe) -> list[tuple[str, bool, str]]:
     ]
 
 
-def _model_rules(model: ModelRecipe) -> list[tuple[str, bool, str]]:
+def _model_rules(model: ModelRecipe) -> list[recipes.Rule]:
     heads = model.heads if model.encoder != "lstm" else 1
     head_fits = heads >= 1 and model.d_model % (2 * heads) == 0
     return [

@@ -1,1 +1,1 @@
-"""Wake words: configuration, data, model, training, evaluation, export, inference."""
+"""Wake words: from a phrase to a detector, with figures that can be believed."""

@@ -6,7 +6,6 @@ import importlib.metadata
 import json
 import logging
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,24 +14,25 @@ import numpy as np
 import torch
 
 from phonoloop.asr import graph
-from phonoloop.asr.artefact import (
-    GOLDEN,
-    METADATA,
-    MODEL,
-    STREAM_MODEL,
-    TOLERANCE,
-    file_hashes,
-    largest_difference,
-    run_model,
-    session_for,
-)
+from phonoloop.asr.artefact import MODEL, STREAM_MODEL, run_model
 from phonoloop.asr.config import AsrRecipe, load_recipe
 from phonoloop.asr.model import SUBSAMPLING, CtcModel, parameter_count
 from phonoloop.asr.streaming import OnnxStream, TorchStream
 from phonoloop.core.errors import IntegrityError, NotFoundError
+from phonoloop.core.files import write_whole
 from phonoloop.text.normalise import NORMALISER_VERSION
 from phonoloop.text.tokens import Tokenizer, load_tokenizer
 from phonoloop.training import checkpoint
+from phonoloop.training.artefacts import (
+    GOLDEN,
+    METADATA,
+    TOLERANCE,
+    check_same,
+    file_hashes,
+    largest_difference,
+    session_for,
+    written_whole,
+)
 
 _logger = logging.getLogger(__name__)
 #: feature frames of the golden utterances: shorter than a chunk, odd, long
@@ -85,21 +85,12 @@ def export(
         IntegrityError: `export.differs`, where ONNX and torch disagree by more than 1e-4.
     """
     recipe, tokenizer, model = load_model(out_dir)
-    artefact_dir.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(dir=artefact_dir.parent, prefix=f".{artefact_dir.name}."))
-    try:
+    with written_whole(artefact_dir) as staging:
         checked = _write_model(staging, out_dir, recipe=recipe, model=model, template_dir=template_dir)
         files = file_hashes(staging)
         version = model_version or f"asr-{artefact_dir.name}"
         metadata = _metadata(recipe, tokenizer, model, files=files, version=version) | checked
-        checkpoint.write_whole(
-            staging / METADATA, json.dumps(metadata, ensure_ascii=False, indent=1).encode()
-        )
-        if artefact_dir.exists():
-            shutil.rmtree(artefact_dir)
-        staging.rename(artefact_dir)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        write_whole(staging / METADATA, json.dumps(metadata, ensure_ascii=False, indent=1).encode())
     return Exported(artefact_dir, files, checked["worst_difference"], checked["graph_reused"])
 
 
@@ -114,13 +105,7 @@ def _write_model(
         _logger.warning("%s: its graphs do not hear what torch hears (off by %.2g)", template_dir, worst)
         graphs, reused = graph.trace(model, recipe), False
         worst = _write_graphs(folder, graphs, recipe=recipe, model=model)
-    if worst > TOLERANCE:
-        raise IntegrityError(
-            f"ONNX and torch differ by {worst:.2g}, more than {TOLERANCE:g}",
-            code="export.differs",
-            subject=str(out_dir),
-            hint="Report this with the recipe",
-        )
+    check_same(worst, subject=out_dir)
     return {"worst_difference": worst, "graph_key": graphs.key, "graph_reused": reused}
 
 

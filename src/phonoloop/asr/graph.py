@@ -4,13 +4,10 @@ so a graph is traced once and filled with the weights of every model of that sha
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import hashlib
 import json
-import logging
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,12 +25,13 @@ from phonoloop.asr.artefact import MODEL, STREAM_MODEL, read_metadata
 from phonoloop.asr.config import AsrRecipe, recipe_to_dict
 from phonoloop.asr.model import SUBSAMPLING, CtcModel, LstmEncoder
 from phonoloop.core.errors import IntegrityError
+from phonoloop.training import tracing
+from phonoloop.training.tracing import to_onnx
 
-_OPSET = 20
 #: the optimiser keeps a linear layer's weights turned; their initialiser says so in its name
 _TURNED = ":transposed"
 #: the code that decides what a graph looks like
-_SOURCES = (layers.__file__, network.__file__, graph_lstm.__file__, __file__)
+_SOURCES = (layers.__file__, network.__file__, graph_lstm.__file__, tracing.__file__, __file__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +201,7 @@ def _example_cache(model: CtcModel, recipe: AsrRecipe) -> tuple[Tensor, ...]:
 def _trace_whole(model: CtcModel, recipe: AsrRecipe) -> onnx.ModelProto:
     features = torch.zeros(2, 160, recipe.front_end.n_mels)
     batch, frames = torch.export.Dim("batch"), torch.export.Dim("quarter", min=2)
-    return _to_onnx(
+    return to_onnx(
         _Whole(model),
         (features, torch.tensor([160, 120])),
         inputs=["features", "lengths"],
@@ -219,7 +217,7 @@ def _trace_stream(model: CtcModel, recipe: AsrRecipe, cache: tuple[Tensor, ...])
     attention = recipe.model.encoder != "lstm"
     shapes = ({1: SUBSAMPLING * frames}, ({}, {}, *_cache_shapes(cache[2:], past if attention else None)))
     names = [f"cache_{i}" for i in range(len(cache))]
-    return _to_onnx(
+    return to_onnx(
         _Step(model),
         (features, *cache),
         inputs=["features", *names],
@@ -230,34 +228,3 @@ def _trace_stream(model: CtcModel, recipe: AsrRecipe, cache: tuple[Tensor, ...])
 
 def _cache_shapes(cache: Sequence[Tensor], past: Any) -> list[dict[int, Any]]:
     return [{3: past} if past is not None and tensor.ndim == 5 else {} for tensor in cache]
-
-
-def _to_onnx(
-    module: nn.Module, arguments: tuple[Tensor, ...], *, inputs: list[str], outputs: list[str], shapes: tuple
-) -> onnx.ModelProto:
-    with _quiet_exporter():
-        program = torch.onnx.export(
-            module.eval(),
-            arguments,
-            input_names=inputs,
-            output_names=outputs,
-            dynamic_shapes=shapes,
-            opset_version=_OPSET,
-            dynamo=True,
-            verbose=False,
-        )
-        return program.model_proto
-
-
-@contextlib.contextmanager
-def _quiet_exporter() -> Iterator[None]:
-    """The exporter's own deprecations, and that torchvision is absent, are not ours to act on."""
-    logger = logging.getLogger("torch.onnx")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(before)

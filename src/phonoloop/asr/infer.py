@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from phonoloop.asr.artefact import MODEL, STREAM_MODEL, load_parts, read_metadata, run_model, session_for
+from phonoloop.asr.artefact import MODEL, STREAM_MODEL, load_parts, read_metadata, run_model
 from phonoloop.asr.calibration import CALIBRATION, Calibration, read_calibration
 from phonoloop.asr.decode import Token, join_windows, read_greedily, tokens_of, words_of
 from phonoloop.asr.streaming import OnnxStream
@@ -19,6 +19,7 @@ from phonoloop.core.errors import UnavailableError
 from phonoloop.core.speech import Segment, Span, Transcription, Word
 from phonoloop.core.units import CANONICAL_RATE_HZ, samples_to_ms
 from phonoloop.text.tokens import Tokenizer
+from phonoloop.training.artefacts import session_for
 
 #: longer audio is heard in windows of this length…
 WINDOW_S = 24

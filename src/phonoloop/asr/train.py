@@ -28,6 +28,7 @@ from phonoloop.asr.loop import Run, Stage, finish, run_epochs
 from phonoloop.asr.model import CtcModel, parameter_count
 from phonoloop.asr.steps import choose_numerics, make_learner
 from phonoloop.core.errors import ConfigError, ConflictError, ManifestError
+from phonoloop.core.files import write_whole
 from phonoloop.data.manifest import ManifestRow
 from phonoloop.text.normalise import for_training
 from phonoloop.text.tokens import BpeTokenizer, CharTokenizer, Tokenizer, load_tokenizer, save_tokenizer
@@ -153,7 +154,7 @@ def _claim(out_dir: Path, recipe: AsrRecipe) -> None:
             )
         return
     text = yaml.safe_dump(recipe_to_dict(recipe), sort_keys=False, allow_unicode=True)
-    checkpoint.write_whole(path, text.encode())
+    write_whole(path, text.encode())
 
 
 def _tokenizer(
@@ -235,7 +236,7 @@ def _warm_start(model: CtcModel, tokenizer: Tokenizer, initial_dir: Path) -> Non
 
 def _write_skipped(out_dir: Path, skipped: Sequence[Skipped]) -> None:
     lines = [dataclasses.asdict(one) for one in skipped]
-    checkpoint.write_whole(out_dir / "skipped.json", json.dumps(lines, ensure_ascii=False, indent=1).encode())
+    write_whole(out_dir / "skipped.json", json.dumps(lines, ensure_ascii=False, indent=1).encode())
 
 
 def _result(run: Run, material: _Material, metrics: dict[str, float]) -> TrainResult:
@@ -262,4 +263,4 @@ def _write_result(result: TrainResult) -> None:
         "parameters": result.parameters,
         "skipped": len(result.skipped),
     }
-    checkpoint.write_whole(result.out_dir / "train.json", json.dumps(body, indent=1).encode())
+    write_whole(result.out_dir / "train.json", json.dumps(body, indent=1).encode())

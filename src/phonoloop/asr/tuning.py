@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 
-from phonoloop.asr.artefact import METADATA, file_hashes
 from phonoloop.asr.audio_files import read_samples
 from phonoloop.asr.beam import DEFAULT, BeamConfig, BeamDecoder
 from phonoloop.asr.beam_recogniser import BeamRecogniser
@@ -25,6 +24,7 @@ from phonoloop.data.manifest import ManifestRow, resolve_audio
 from phonoloop.text.error_rates import Counts, total, word_errors
 from phonoloop.text.ngram import NgramModel
 from phonoloop.text.normalise import DEFAULT_LANGUAGE, for_scoring
+from phonoloop.training.artefacts import METADATA, file_hashes
 
 #: more than this adds nothing to two numbers
 MOST_AUDIO_S = 1200.0

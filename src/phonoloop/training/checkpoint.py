@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import pickle
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +16,8 @@ from typing import Any
 
 import torch
 
-from phonoloop.core.errors import IntegrityError, NotFoundError, ResourceError
+from phonoloop.core.errors import IntegrityError, NotFoundError
+from phonoloop.core.files import write_whole
 
 MAGIC = b"PHONOCK1"
 _HEAD = len(MAGIC) + 32
@@ -31,45 +30,6 @@ class Found:
     path: Path
     state: dict[str, Any]
     damaged: tuple[Path, ...] = ()
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Writes a file so that readers see the old one or the whole new one, also after a power cut.
-
-    Raises:
-        ResourceError: `resource.disk` where the disk is full or refuses.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            _write_synced(file, data, path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise ResourceError(
-            f"cannot be written ({error.strerror})",
-            code="resource.disk",
-            subject=str(path),
-            hint="Free disk space and start again: the run resumes",
-        ) from error
-
-
-def _write_synced(file: Any, data: bytes, path: Path) -> None:
-    try:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-        os.replace(file.name, path)
-    except OSError:
-        Path(file.name).unlink(missing_ok=True)
-        raise
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def save(path: Path, state: Mapping[str, Any]) -> None:

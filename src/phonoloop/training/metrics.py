@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from phonoloop.training.checkpoint import write_whole
+from phonoloop.core.files import write_whole
 
 
 class MetricSink:

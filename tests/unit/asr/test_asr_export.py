@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from phonoloop.asr import artefact, graph
-from phonoloop.asr.artefact import GOLDEN, MODEL, STREAM_MODEL, run_model, session_for
+from phonoloop.asr import graph
+from phonoloop.asr.artefact import MODEL, STREAM_MODEL, run_model
 from phonoloop.asr.export import Exported, export, load_model
 from phonoloop.asr.infer import Recogniser, windows
 from phonoloop.asr.streaming import OnnxStream, TorchStream, left_frames
@@ -22,7 +22,8 @@ from phonoloop.asr.train import train
 from phonoloop.core.errors import IntegrityError, NotFoundError, UnavailableError
 from phonoloop.core.speech import Transcriber
 from phonoloop.testing.tones import speak, tiny_recipe
-from phonoloop.training import checkpoint
+from phonoloop.training import artefacts, checkpoint
+from phonoloop.training.artefacts import GOLDEN, session_for
 
 
 def train_once(corpus, out, **changes):
@@ -63,7 +64,7 @@ def test_all_files_are_there_and_hashed(exported):
     assert names == hashed | {"metadata.json"}
     metadata = json.loads((exported / "metadata.json").read_text())
     assert set(metadata["files"]) == hashed
-    assert metadata["worst_difference"] <= artefact.TOLERANCE
+    assert metadata["worst_difference"] <= artefacts.TOLERANCE
 
 
 @pytest.mark.parametrize(("batch", "frames"), [(1, 8), (1, 43), (3, 100), (2, 1000)])
@@ -260,11 +261,11 @@ def test_a_model_that_is_very_sure_is_exported_too(trained, tmp_path):
     weights["head.weight"] *= 30
     torch.save({"model": weights}, sure / "model.pt")
     one = export(sure, tmp_path / "one")
-    with np.load(one.folder / artefact.GOLDEN) as golden:
+    with np.load(one.folder / GOLDEN) as golden:
         features, expected = golden["features_1"], golden["log_probs_1"]
     heard = run_model(session_for(one.folder / MODEL, threads=1), features)
-    assert np.abs(heard - expected).max() > artefact.TOLERANCE
-    assert one.worst_difference <= artefact.TOLERANCE
+    assert np.abs(heard - expected).max() > artefacts.TOLERANCE
+    assert one.worst_difference <= artefacts.TOLERANCE
 
 
 @pytest.mark.parametrize(
@@ -272,8 +273,8 @@ def test_a_model_that_is_very_sure_is_exported_too(trained, tmp_path):
     [(-0.1, -0.10005, True), (-0.1, -0.1002, False), (-40.0, -40.0002, True), (-40.0, -40.01, False)],
 )
 def test_differences_are_relative_to_what_is_ruled_out(expected, heard, within):
-    difference = artefact.largest_difference(np.float32([[heard]]), np.float32([[expected]]))
-    assert (difference <= artefact.TOLERANCE) == within
+    difference = artefacts.largest_difference(np.float32([[heard]]), np.float32([[expected]]))
+    assert (difference <= artefacts.TOLERANCE) == within
 
 
 @pytest.mark.parametrize(
@@ -289,7 +290,7 @@ def test_another_shape_is_traced_and_hears_what_torch_hears(corpus, exported, tm
     run = train_once(corpus, tmp_path / "run", model=model)
     one = export(run, tmp_path / "one", template_dir=exported)
     assert not one.graph_reused
-    assert one.worst_difference <= artefact.TOLERANCE
+    assert one.worst_difference <= artefacts.TOLERANCE
     assert (STREAM_MODEL in one.files) == ("bidirectional" not in model)
     features, lengths = noise(2, 60), np.array([60, 37])
     _, _, network = load_model(run)
@@ -335,10 +336,10 @@ def test_graphs_that_hear_something_else_are_said_and_not_taken(
     silu = next(node for node in wrong.graph.node if node.op_type == "Sigmoid")
     silu.op_type = "Tanh"
     onnx.save(wrong, copy / MODEL)
-    rewrite(copy, files=artefact.file_hashes(copy))
+    rewrite(copy, files=artefacts.file_hashes(copy))
     one = export(trained_later, tmp_path / "one", template_dir=copy)
     assert_traced_and_said(one, traced, caplog)
-    assert one.worst_difference <= artefact.TOLERANCE
+    assert one.worst_difference <= artefacts.TOLERANCE
 
 
 def test_no_earlier_model_is_no_hindrance(trained_later, traced, caplog, tmp_path):

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from phonoloop.asr.artefact import METADATA
 from phonoloop.asr.beam import BeamConfig, BeamDecoder
 from phonoloop.asr.beam_recogniser import BeamRecogniser
 from phonoloop.asr.calibration import CALIBRATION, Calibration
@@ -27,6 +26,7 @@ from phonoloop.data.manifest import ManifestRow
 from phonoloop.testing.tones import speak, tiny_recipe
 from phonoloop.text.ngram import NgramModel
 from phonoloop.text.tokens import CharTokenizer
+from phonoloop.training.artefacts import METADATA, file_hashes
 
 TOKENS = CharTokenizer(" abn")
 FRAME = 640
@@ -204,8 +204,6 @@ class TestArtefact:
 
     def test_calibration_travels_with_its_hash(self, copy):
         (copy / CALIBRATION).write_text(json.dumps(Calibration(0.8, -0.5, 900, "x").to_dict()))
-        from phonoloop.asr.artefact import file_hashes
-
         metadata = json.loads((copy / METADATA).read_text())
         (copy / METADATA).write_text(json.dumps(metadata | {"files": file_hashes(copy)}))
         assert Recogniser.load(copy).calibration == Calibration(0.8, -0.5, 900, "x")

@@ -1,0 +1,49 @@
+"""Files that are whole or not there."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from phonoloop.core.errors import ResourceError
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Writes a file so that readers see the old one or the whole new one, also after a power cut.
+
+    Raises:
+        ResourceError: `resource.disk` where the disk is full or refuses.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            _write_synced(file, data, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise ResourceError(
+            f"cannot be written ({error.strerror})",
+            code="resource.disk",
+            subject=str(path),
+            hint="Free disk space and start again: the run resumes",
+        ) from error
+
+
+def _write_synced(file: Any, data: bytes, path: Path) -> None:
+    try:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+        os.replace(file.name, path)
+    except OSError:
+        Path(file.name).unlink(missing_ok=True)
+        raise
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,51 @@
+"""From a torch module to an ONNX graph."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+_OPSET = 20
+
+
+def to_onnx(
+    module: nn.Module, arguments: tuple[Tensor, ...], *, inputs: list[str], outputs: list[str], shapes: tuple
+) -> onnx.ModelProto:
+    """Traces a module.
+
+    Args:
+        arguments: examples of what it is called with.
+        shapes: for each argument, dimension → `torch.export.Dim` of those that may vary.
+    """
+    with _quiet_exporter():
+        program = torch.onnx.export(
+            module.eval(),
+            arguments,
+            input_names=inputs,
+            output_names=outputs,
+            dynamic_shapes=shapes,
+            opset_version=_OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+        return program.model_proto
+
+
+@contextlib.contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """The exporter's own deprecations, and that torchvision is absent, are not ours to act on."""
+    logger = logging.getLogger("torch.onnx")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(before)

@@ -13,6 +13,7 @@ import importlib
 import math
 import re
 import signal
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import chain
 from typing import Any
@@ -35,11 +36,14 @@ _TEXT_SHOWN_CHARS = 80
 #: a change of language, stress, and the signs of elision and of a pause
 _NO_PHONEMES = re.compile(r"\([a-z0-9-]+\)|[ˈˌ_\-]")
 _PHONEMES = re.compile(r"[0-9]+|[^0-9\s]+")
+#: at the end of a phoneme's name, after its vowel
+_TONE = re.compile(r"(?<=[^0-9'])[0-9]*3[0-9]*$")
 _REFUSALS: dict[str, type[PhonoloopError]] = {"espeak.voice": NotFoundError}
 
 
 class EspeakSynthesizer:
-    """A `Synthesizer` and a `Phonemiser`. Safe to use from several threads, which take turns.
+    """A `Synthesizer` and a `Phonemiser`, also for many texts at once. Safe to use from several threads,
+    which take turns.
 
     Its process starts with the first call and ends with this object, or with `close`, or at the end
     of a `with`; a call after that starts another.
@@ -53,6 +57,8 @@ class EspeakSynthesizer:
         ResourceError: `resource.no_process` from any call, its process cannot be started;
             `espeak.memory`, it was killed from outside.
     """
+
+    name = "espeak-ng"
 
     def __init__(self, timeout_s: float = TIMEOUT_S) -> None:
         self._timeout_s = timeout_s
@@ -94,6 +100,17 @@ class EspeakSynthesizer:
                 `espeak.crashed` where espeak-ng crashes on just this. The next call works.
             ResourceError: `espeak.timeout`.
         """
+        return self._speak(text, voice, speed=speed, pitch=pitch, phonemes=False)
+
+    def synthesize_phonemes(
+        self, names: str, *, voice: str, speed: float = 1.0, pitch: float = 1.0
+    ) -> np.ndarray:
+        """As `synthesize`, of phonemes by the names that `named_phonemes` gives for the voice's language,
+        with `'` before a stressed vowel and spaces between words: `h'eI t'A@z`. A name that the language
+        does not have is left out."""
+        return self._speak(f"[[{names}]]", voice, speed=speed, pitch=pitch, phonemes=True)
+
+    def _speak(self, text: str, voice: str, *, speed: float, pitch: float, phonemes: bool) -> np.ndarray:
         _check_range("speed", speed, MIN_SPEED, MAX_SPEED)
         _check_range("pitch", pitch, MIN_PITCH, MAX_PITCH)
         self._check_voice(voice)
@@ -101,7 +118,9 @@ class EspeakSynthesizer:
         # its pitch runs from 0 to 100, one octave to either side of 50
         wish = {"rate": round(WORDS_A_MINUTE * speed), "pitch": round(50 + 50 * math.log2(pitch))}
         about = f"{voice}, speed {speed:g}, pitch {pitch:g}, {_shown(text)}"
-        answer = self._ask({"task": "speak", "text": text, "voice": voice, **wish}, about)
+        answer = self._ask(
+            {"task": "speak", "text": text, "voice": voice, "phonemes": phonemes, **wish}, about
+        )
         pcm = np.frombuffer(answer.data, np.int16)
         if not pcm.any():
             raise InputError("there is nothing to say in this text", code="espeak.text", subject=_shown(text))
@@ -127,17 +146,34 @@ class EspeakSynthesizer:
                 digits that it cannot read in this language, `espeak.crashed`.
             ResourceError: `espeak.timeout`.
         """
-        self._check_voice(language)
-        if not text.strip():
-            return []
-        _check_text(text)
-        request = {"task": "phonemes", "text": text, "voice": language}
-        answer = self._ask(request, f"phonemes, {language}, {_shown(text)}")
-        words = [tuple(chain.from_iterable(map(_phonemes, word))) for word in answer.content["words"]]
-        found = [word for word in words if word]
+        found = self.phonemise_all([text], language)[0]
         if not found and any(ch.isalnum() for ch in text):
             raise _no_phonemes(text, language)
         return found
+
+    def phonemise_all(self, texts: Sequence[str], language: str) -> list[list[tuple[str, ...]]]:
+        """As `phonemise`, of each text; thousands of words take as long as one sentence spoken. A text that
+        it cannot read has no phonemes.
+
+        Raises:
+            NotFoundError, InputError, ResourceError: as `phonemise`, but for `espeak.no_phonemes`.
+        """
+        named = self.named_phonemes(texts, language)
+        sounds = [[tuple(chain.from_iterable(ipa for ipa, _ in word)) for word in words] for words in named]
+        return [[word for word in words if word] for words in sounds]
+
+    def named_phonemes(
+        self, texts: Sequence[str], language: str
+    ) -> list[list[list[tuple[tuple[str, ...], str]]]]:
+        """For each text its words, of pairs: a phoneme as `phonemise` has it (a tone is a second one; nothing
+        for what makes no sound), and the name by which `synthesize_phonemes` takes it, with its stress."""
+        self._check_voice(language)
+        for text in filter(str.strip, texts):
+            _check_text(text)
+        request = {"task": "phonemes", "texts": list(texts), "voice": language}
+        content = self._ask(request, f"phonemes, {language}, {_shown(' '.join(texts))}").content
+        pairs = zip(content["ipa"], content["names"], strict=True)
+        return [_named_words(ipa, names) for ipa, names in pairs]
 
     def _check_voice(self, voice: str) -> None:
         language, _, variant = voice.partition("+")
@@ -214,8 +250,20 @@ def _crashed(about: str, died: ChildDied) -> PhonoloopError:
     )
 
 
-def _phonemes(written: str) -> list[str]:
+def _named_words(ipa: list[list[str]], names: list[list[str]]) -> list[list[tuple[tuple[str, ...], str]]]:
+    """Where the library counts differently in its two writings, there are no names."""
+    if list(map(len, ipa)) != list(map(len, names)):
+        return [[(tuple(_phonemes(written, "")), "") for written in word] for word in ipa]
+    return [
+        [(tuple(_phonemes(one, name)), name) for one, name in zip(word, called, strict=True)]
+        for word, called in zip(ipa, names, strict=True)
+    ]
+
+
+def _phonemes(written: str, name: str) -> list[str]:
     """One of the library's phonemes, or a mark between them, as phonemes: `ˈaː2` is `aː` and `2`."""
+    if _TONE.search(name) and written.endswith("ɜ"):  # its IPA takes the digit for a vowel
+        written = written[:-1] + "3"
     return _PHONEMES.findall(_NO_PHONEMES.sub("", written))
 
 

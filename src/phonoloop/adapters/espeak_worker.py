@@ -27,10 +27,12 @@ _AUDIO_OUTPUT_SYNCHRONOUS = 2
 _INITIALIZE_DONT_EXIT = 0x8000
 _RATE, _PITCH = 1, 3
 _CHARS_UTF8 = 1
+_PHONEME_INPUT = 0x100
 _PHONEMES_IPA = 0x02
 #: between the phonemes of a word; the interface takes any character, this one is in no text
 _PHONEME_SEPARATOR = "\x1f"
-_PHONEME_MODE = _PHONEMES_IPA | ord(_PHONEME_SEPARATOR) << 8
+_NAME_MODE = ord(_PHONEME_SEPARATOR) << 8
+_PHONEME_MODE = _PHONEMES_IPA | _NAME_MODE
 
 _SynthCallback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
 _Facts = dict[str, Any]
@@ -67,18 +69,26 @@ class _Espeak:
                 "variants": list(_listed(library, query)),
             }
 
-    def speak(self, answers: Answers, *, text: str, voice: str, rate: int, pitch: int) -> _Facts:
+    def speak(
+        self, answers: Answers, *, text: str, voice: str, rate: int, pitch: int, phonemes: bool
+    ) -> _Facts:
+        """`phonemes`: what stands in `[[` and `]]` is names of phonemes."""
+        flags = _CHARS_UTF8 | (_PHONEME_INPUT if phonemes else 0)
         with self._library() as (library, rate_hz):
-            pcm = _speak(library, _c_string(text), voice=voice, rate=rate, pitch=pitch)
+            _select(library, voice)
+            pcm = _speak(library, _c_string(text), rate=rate, pitch=pitch, flags=flags)
         answers.send(DATA, pcm)
         return {"rate_hz": rate_hz}
 
-    def phonemes(self, _answers: Answers, *, text: str, voice: str) -> _Facts:
-        """Words of phonemes, each as the library writes it: with stress, tones and changes of language."""
+    def phonemes(self, _answers: Answers, *, texts: list[str], voice: str) -> _Facts:
+        """Words of phonemes for each text, as the library writes them, with stress, tones and changes of
+        language: in IPA, and by the names that it takes itself."""
         with self._library() as (library, _):
             _select(library, voice)
-            clauses = list(_clauses(library, _c_string(text)))
-        return {"words": [word.split(_PHONEME_SEPARATOR) for clause in clauses for word in clause.split(" ")]}
+            return {
+                "ipa": [_words(library, text, _PHONEME_MODE) for text in texts],
+                "names": [_words(library, text, _NAME_MODE) for text in texts],
+            }
 
     @contextmanager
     def _library(self) -> Iterator[tuple[ctypes.CDLL, int]]:
@@ -148,15 +158,14 @@ def _select(library: ctypes.CDLL, voice: str) -> None:
         raise NotFoundError("espeak-ng cannot load this voice", code="espeak.voice", subject=voice)
 
 
-def _speak(library: ctypes.CDLL, text: bytes, *, voice: str, rate: int, pitch: int) -> bytearray:
+def _speak(library: ctypes.CDLL, text: bytes, *, rate: int, pitch: int, flags: int) -> bytearray:
     """int16 at the library's own rate."""
     pcm = bytearray()
     callback = _SynthCallback(partial(_collect, pcm))
     library.espeak_SetSynthCallback(callback)
-    _select(library, voice)
     library.espeak_SetParameter(_RATE, rate, 0)
     library.espeak_SetParameter(_PITCH, pitch, 0)
-    library.espeak_Synth(text, ctypes.c_size_t(len(text)), 0, 1, 0, _CHARS_UTF8, None, None)
+    library.espeak_Synth(text, ctypes.c_size_t(len(text)), 0, 1, 0, flags, None, None)
     library.espeak_Synchronize()
     return pcm
 
@@ -167,13 +176,18 @@ def _collect(pcm: bytearray, samples: int | None, count: int, _events: int | Non
     return 0  # go on
 
 
-def _clauses(library: ctypes.CDLL, text: bytes) -> Iterator[str]:
+def _words(library: ctypes.CDLL, text: str, mode: int) -> list[list[str]]:
+    clauses = _clauses(library, _c_string(text), mode)
+    return [word.split(_PHONEME_SEPARATOR) for clause in clauses for word in clause.split(" ")]
+
+
+def _clauses(library: ctypes.CDLL, text: bytes, mode: int) -> Iterator[str]:
     library.espeak_TextToPhonemes.restype = ctypes.c_char_p
     rest = ctypes.c_char_p(text)
     while rest.value:  # it moves the pointer on by a clause, and to null after the last
-        clause = library.espeak_TextToPhonemes(ctypes.byref(rest), _CHARS_UTF8, _PHONEME_MODE)
+        clause = library.espeak_TextToPhonemes(ctypes.byref(rest), _CHARS_UTF8, mode)
         if clause.strip():
-            yield clause.decode().strip()
+            yield clause.decode().strip(" ")  # str.strip would take the separator too
 
 
 def _handle(tasks: Mapping[str, Callable[..., _Facts]], request: dict[str, Any], answers: Answers) -> None:

@@ -95,6 +95,16 @@ def sound_distance(one: str, other: str) -> float:
     return min(1.0, _without_marks(a, b) + marks)
 
 
+def is_vowel(sound: str) -> bool:
+    """Whether it can be the middle of a syllable: a vowel, a diphthong, or a consonant that is marked so."""
+    return bool(_sound(sound).vowels) or "\u0329" in unicodedata.normalize("NFD", sound)
+
+
+def is_tone(sound: str) -> bool:
+    """Chao's letters, or digits as espeak-ng writes tones."""
+    return bool(_sound(sound).levels) or sound.isdigit()
+
+
 def _without_marks(a: _Sound, b: _Sound) -> float:
     if a.levels and b.levels:
         return _tone_distance(a, b)

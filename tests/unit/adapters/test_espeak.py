@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from phonoloop.adapters.espeak import EspeakSynthesizer
+from phonoloop.adapters.espeak_pool import EspeakPool
 from phonoloop.core.errors import InputError, NotFoundError, UnavailableError
 from phonoloop.text.ipa import sequence_distance
 
@@ -98,6 +99,8 @@ def test_phonemes_cover_all_clauses(espeak):
         ("ru", "мир", ["mʲ i r"]),
         ("fr", "je m'appelle", ["ʒ ə", "m a p ɛ l"]),
         ("cmn", "你好", ["n i 2 χ ɑu 2"]),
+        ("vi", "cá", ["k aː 3"]),  # espeak-ng writes this tone with the letter of a vowel
+        ("cmn", "房", ["f ɑ 3 ŋ"]),
         ("vi", "chào facebook", ["tʃ aː 2 w", "f eɪ s b ʊ k"]),
         ("vi", "12", ["m yə 2 j h aːɪ"]),
         ("en-us", "[[h@l]] <b>", None),
@@ -107,6 +110,37 @@ def test_phonemes_of_any_language(espeak, language, text, words):
     found = [" ".join(word) for word in espeak.phonemise(text, language)]
     assert found == words if words is not None else len(found) > 3  # commands to espeak-ng are only text
     assert not any(mark in word for word in found for mark in "ˈˌ_-()\x1f")
+
+
+def test_many_texts_at_once_have_the_phonemes_of_each(espeak):
+    texts = ["hey computer", "", "turn on, please", "कंप्यूटर"]
+    assert espeak.phonemise_all(texts, "en-us") == [espeak.phonemise(text, "en-us") for text in texts]
+
+
+def test_a_text_that_cannot_be_read_has_no_phonemes_among_many(espeak):
+    silent = next(name for name in espeak.languages() if phonemes_or_error(espeak, "mama", name) == [])
+    assert espeak.phonemise_all(["mama", "12"], silent)[0] == []
+
+
+@pytest.mark.parametrize(
+    ("language", "text"), [("en-us", "hey computer"), ("vi", "cà phê sữa"), ("de", "guten Tag")]
+)
+def test_names_of_phonemes_say_the_same_as_the_text(espeak, language, text):
+    (words,) = espeak.named_phonemes([text], language)
+    assert [tuple(p for ipa, _ in word for p in ipa) for word in words] == espeak.phonemise(text, language)
+    names = " ".join("".join(name for _, name in word) for word in words)
+    again = espeak.synthesize_phonemes(names, voice=language)
+    assert len(again) == pytest.approx(len(espeak.synthesize(text, voice=language)), rel=0.15)
+
+
+def test_a_pool_says_what_one_process_says(espeak):
+    voices = ["vi", "vi+f2", "en-us", "vi+klatt2"] * 3
+    with EspeakPool(workers=2) as shared, ThreadPoolExecutor(3) as threads:
+        together = list(threads.map(lambda voice: shared.synthesize(SENTENCE, voice=voice), voices))
+        assert shared.phonemise(SENTENCE, "vi") == espeak.phonemise(SENTENCE, "vi")
+        assert shared.voices("vi") == espeak.voices("vi")
+    alone = [espeak.synthesize(SENTENCE, voice=voice) for voice in voices]
+    assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
 
 
 def phonemes_or_error(espeak, text, language):

@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -93,9 +93,17 @@ def damaged(path: Path, message: str) -> IntegrityError:
     )
 
 
-def session_for(path: Path, *, threads: int) -> onnxruntime.InferenceSession:
-    """An ONNX session on the CPU."""
+def session_for(
+    path: Path, *, threads: int, sizes: Mapping[str, int] | None = None
+) -> onnxruntime.InferenceSession:
+    """An ONNX session on the CPU.
+
+    Args:
+        sizes: of named dimensions that the graph leaves open, where they will not vary.
+    """
     options = onnxruntime.SessionOptions()
+    for name, size in (sizes or {}).items():
+        options.add_free_dimension_override_by_name(name, size)
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3

@@ -34,7 +34,15 @@ def to_onnx(
             dynamo=True,
             verbose=False,
         )
-        return program.model_proto
+    return _without_traces(program.model_proto)
+
+
+def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The exporter notes for each node which line of which file it comes from, with this machine's paths."""
+    for part in (model.graph, *model.graph.node, *model.graph.initializer, *model.graph.value_info):
+        part.doc_string = ""
+        del part.metadata_props[:]
+    return model
 
 
 @contextlib.contextmanager

@@ -29,10 +29,11 @@ import torch
 from phonoloop.asr.config import AsrRecipe, load_recipe
 from phonoloop.asr.data import AudioCache, Batch, TrainingEars, Utterance, make_batch
 from phonoloop.asr.model import CtcModel, parameter_count
-from phonoloop.asr.steps import Learner, Numerics, Sums, choose_numerics, make_learner, take_step
+from phonoloop.asr.steps import Learner, make_learner, take_step
 from phonoloop.core.units import CANONICAL_RATE_HZ
 from phonoloop.training.batching import plan_batches
 from phonoloop.training.distributed import World
+from phonoloop.training.numerics import Numerics, Sums, choose_numerics
 from phonoloop.training.prefetch import prefetch
 
 VOCAB = 110

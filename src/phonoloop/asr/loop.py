@@ -14,13 +14,14 @@ from torch import Tensor
 
 from phonoloop.asr.config import AsrRecipe
 from phonoloop.asr.data import AudioCache, Batch, TrainingEars, Utterance, make_batch
-from phonoloop.asr.steps import Learner, Sums, learning_rate, take_step
+from phonoloop.asr.steps import Learner, learning_rate, take_step
 from phonoloop.asr.validate import Validation, validate
 from phonoloop.core.errors import CancelledError, PhonoloopError
 from phonoloop.jobs.progress import Eta
 from phonoloop.text.tokens import Tokenizer
 from phonoloop.training import batching, checkpoint, distributed
 from phonoloop.training.metrics import MetricSink
+from phonoloop.training.numerics import Sums
 from phonoloop.training.prefetch import prefetch
 from phonoloop.training.progress import OnProgress, Progress
 

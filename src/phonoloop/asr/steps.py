@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,38 +15,13 @@ from phonoloop.asr.ctc import consistency, ctc_loss
 from phonoloop.asr.data import Batch
 from phonoloop.core.errors import PhonoloopError
 from phonoloop.training import distributed
+from phonoloop.training.numerics import Numerics, Sums, adamw, follow
 from phonoloop.training.schedule import one_cycle
 from phonoloop.training.seeds import generator, seed_torch
 
 _FRAME_MS = 40
 #: optimiser steps in a row with a loss or gradient that is no number, after which a run is given up
 _MOST_NOT_FINITE = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Numerics:
-    """Where and how precisely to compute."""
-
-    device: torch.device
-    dtype: torch.dtype
-
-    def autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32)
-
-
-def choose_numerics(device: str, precision: str, local_rank: int = 0) -> Numerics:
-    """`auto` takes a GPU where there is one, and bf16 where the processor computes in it."""
-    if device == "auto":
-        device = f"cuda:{local_rank}" if torch.cuda.is_available() else "cpu"
-    place = torch.device(device)
-    named = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-    return Numerics(place, named[precision] if precision in named else _best_dtype(place))
-
-
-def _best_dtype(device: torch.device) -> torch.dtype:
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
-    return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
 
 
 @dataclass
@@ -99,36 +74,17 @@ def make_learner(
         recipe=recipe,
         model=model,
         shared=distributed.wrap(model, world, numerics.device),
-        optimiser=_adamw(model, recipe.optim),
+        optimiser=adamw(
+            model,
+            lr=recipe.optim.peak_lr,
+            weight_decay=recipe.optim.weight_decay,
+            betas=(recipe.optim.beta1, recipe.optim.beta2),
+        ),
         scaler=torch.amp.GradScaler(numerics.device.type, enabled=numerics.dtype == torch.float16),
         numerics=numerics,
         world=world,
         ema={k: v.detach().clone() for k, v in model.state_dict().items()} if recipe.optim.ema else None,
     )
-
-
-def _adamw(model: nn.Module, recipe: OptimRecipe) -> torch.optim.AdamW:
-    """Weight decay on matrices only; norms and biases are left alone."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=recipe.peak_lr, betas=(recipe.beta1, recipe.beta2), foreach=True)
-
-
-@dataclass
-class Sums:
-    """What an epoch adds up."""
-
-    values: dict[str, float] = field(default_factory=dict)
-
-    def add(self, **values: float) -> None:
-        for name, value in values.items():
-            self.values[name] = self.values.get(name, 0.0) + value
-
-    def mean(self, name: str, over: str) -> float:
-        return self.values.get(name, 0.0) / max(self.values.get(over, 0.0), 1e-9)
 
 
 def take_step(learner: Learner, group: Sequence[Batch], *, step: int, progress: float, sums: Sums) -> None:
@@ -209,11 +165,8 @@ def _update(learner: Learner) -> float:
 
 
 def _move_average(learner: Learner) -> None:
-    if learner.ema is None:
-        return
-    decay = learner.recipe.optim.ema
-    for name, tensor in learner.model.state_dict().items():
-        learner.ema[name].lerp_(tensor, 1.0 - decay)
+    if learner.ema is not None:
+        follow(learner.ema, learner.model.state_dict(), learner.recipe.optim.ema)
 
 
 def _watch_finite(learner: Learner, norm: float, sums: Sums) -> None:

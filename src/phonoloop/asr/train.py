@@ -26,13 +26,14 @@ from phonoloop.asr.config import AsrRecipe, check, recipe_from_dict, recipe_to_d
 from phonoloop.asr.data import AudioCache, Skipped, TrainingEars, Utterance, usable
 from phonoloop.asr.loop import Run, Stage, finish, run_epochs
 from phonoloop.asr.model import CtcModel, parameter_count
-from phonoloop.asr.steps import choose_numerics, make_learner
+from phonoloop.asr.steps import make_learner
 from phonoloop.core.errors import ConfigError, ConflictError, ManifestError
 from phonoloop.core.files import write_whole
 from phonoloop.data.manifest import ManifestRow
 from phonoloop.text.normalise import for_training
 from phonoloop.text.tokens import BpeTokenizer, CharTokenizer, Tokenizer, load_tokenizer, save_tokenizer
 from phonoloop.training import checkpoint, distributed, seeds
+from phonoloop.training.numerics import choose_numerics
 from phonoloop.training.progress import OnProgress, Progress, ignore_progress
 from phonoloop.training.strict import read_yaml
 

@@ -10,11 +10,11 @@ from torch import nn
 
 from phonoloop.asr.ctc import collapse, ctc_loss
 from phonoloop.asr.data import AudioCache, Utterance, make_batch
-from phonoloop.asr.steps import Numerics
 from phonoloop.text.error_rates import Scores, score
 from phonoloop.text.syllable_errors import PARTS, SyllableParts
 from phonoloop.text.tokens import BLANK_ID, Tokenizer
 from phonoloop.training.batching import plan_batches
+from phonoloop.training.numerics import Numerics
 
 
 @dataclass(frozen=True, slots=True)

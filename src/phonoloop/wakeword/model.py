@@ -9,11 +9,17 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
-from phonoloop.core.errors import NotFoundError
-from phonoloop.wakeword.embedding import EmbeddingFiles, find_speech_embedding
-from phonoloop.wakeword.layers import State
-from phonoloop.wakeword.model_config import STEP_SAMPLES, ModelRecipe, check
+from phonoloop.core.errors import IntegrityError, NotFoundError
+from phonoloop.wakeword.bcresnet import BcResNet
+from phonoloop.wakeword.embedding import EmbeddingFiles, SpeechEmbedding, find_speech_embedding
+from phonoloop.wakeword.embedding_files import read_weights
+from phonoloop.wakeword.frontend import FrontNet, LogMel
+from phonoloop.wakeword.heads import Head
+from phonoloop.wakeword.layers import State, Streaming
+from phonoloop.wakeword.matchbox import MatchboxNet
+from phonoloop.wakeword.model_config import OWN_KINDS, STEP_SAMPLES, ModelRecipe, check
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,15 +162,22 @@ def parameter_count(model: nn.Module, *, trainable: bool = False) -> int:
 
 def multiplications_per_s(model: WakeNet) -> int:
     """Multiplications of matrices and convolutions in a second of audio, streaming."""
-    return count_multiplications(model, torch.zeros(1, 25 * STEP_SAMPLES)) // 2
+    return _multiplications(model, 25 * STEP_SAMPLES) // 2
+
+
+@torch.no_grad()
+def _multiplications(model: WakeNet, samples: int) -> int:
+    was_training = model.training
+    with FlopCounterMode(display=False) as counter:
+        model.eval()(torch.zeros(1, samples))
+    model.train(was_training)
+    return counter.get_total_flops() // 2  # torch counts a multiplication and its addition as two
 
 
 def _front(choice: Choice) -> FrontNet:
     recipe = choice.recipe
     if recipe.kind == "embedding":
-        from phonoloop.wakeword.embedding import SpeechEmbedding, read_weights
-
-        return SpeechEmbedding(read_weights(choice.files))
+        return SpeechEmbedding(read_weights(choice.files.mel, choice.files.embedding), choice.files)
     if recipe.kind == "ast":
         from phonoloop.wakeword.ast import SlidingAst
 

@@ -38,6 +38,8 @@ _NO_PHONEMES = re.compile(r"\([a-z0-9-]+\)|[ˈˌ_\-]")
 _PHONEMES = re.compile(r"[0-9]+|[^0-9\s]+")
 #: at the end of a phoneme's name, after its vowel
 _TONE = re.compile(r"(?<=[^0-9'])[0-9]*3[0-9]*$")
+#: pairs of a phoneme in IPA (a tone is a second one) and its name
+NamedWord = list[tuple[tuple[str, ...], str]]
 _REFUSALS: dict[str, type[PhonoloopError]] = {"espeak.voice": NotFoundError}
 
 
@@ -158,19 +160,20 @@ class EspeakSynthesizer:
         Raises:
             NotFoundError, InputError, ResourceError: as `phonemise`, but for `espeak.no_phonemes`.
         """
-        named = self.named_phonemes(texts, language)
+        named = self._named(texts, language, named=False)
         sounds = [[tuple(chain.from_iterable(ipa for ipa, _ in word)) for word in words] for words in named]
         return [[word for word in words if word] for words in sounds]
 
-    def named_phonemes(
-        self, texts: Sequence[str], language: str
-    ) -> list[list[list[tuple[tuple[str, ...], str]]]]:
+    def named_phonemes(self, texts: Sequence[str], language: str) -> list[list[NamedWord]]:
         """For each text its words, of pairs: a phoneme as `phonemise` has it (a tone is a second one; nothing
         for what makes no sound), and the name by which `synthesize_phonemes` takes it, with its stress."""
+        return self._named(texts, language, named=True)
+
+    def _named(self, texts: Sequence[str], language: str, *, named: bool) -> list[list[NamedWord]]:
         self._check_voice(language)
         for text in filter(str.strip, texts):
             _check_text(text)
-        request = {"task": "phonemes", "texts": list(texts), "voice": language}
+        request = {"task": "phonemes", "texts": list(texts), "voice": language, "named": named}
         content = self._ask(request, f"phonemes, {language}, {_shown(' '.join(texts))}").content
         pairs = zip(content["ipa"], content["names"], strict=True)
         return [_named_words(ipa, names) for ipa, names in pairs]

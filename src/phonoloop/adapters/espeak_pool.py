@@ -8,7 +8,7 @@ from queue import LifoQueue
 
 import numpy as np
 
-from phonoloop.adapters.espeak import TIMEOUT_S, EspeakSynthesizer
+from phonoloop.adapters.espeak import TIMEOUT_S, EspeakSynthesizer, NamedWord
 
 
 class EspeakPool:
@@ -75,8 +75,6 @@ class EspeakPool:
         with self._one() as espeak:
             return espeak.phonemise_all(texts, language)
 
-    def named_phonemes(
-        self, texts: Sequence[str], language: str
-    ) -> list[list[list[tuple[tuple[str, ...], str]]]]:
+    def named_phonemes(self, texts: Sequence[str], language: str) -> list[list[NamedWord]]:
         with self._one() as espeak:
             return espeak.named_phonemes(texts, language)

@@ -80,15 +80,17 @@ class _Espeak:
         answers.send(DATA, pcm)
         return {"rate_hz": rate_hz}
 
-    def phonemes(self, _answers: Answers, *, texts: list[str], voice: str) -> _Facts:
+    def phonemes(self, _answers: Answers, *, texts: list[str], voice: str, named: bool) -> _Facts:
         """Words of phonemes for each text, as the library writes them, with stress, tones and changes of
-        language: in IPA, and by the names that it takes itself."""
+        language: in IPA, and by the names that it takes itself, where these are wanted or tell more."""
         with self._library() as (library, _):
             _select(library, voice)
-            return {
-                "ipa": [_words(library, text, _PHONEME_MODE) for text in texts],
-                "names": [_words(library, text, _NAME_MODE) for text in texts],
-            }
+            ipa = [_words(library, text, _PHONEME_MODE) for text in texts]
+            names = [
+                _words(library, text, _NAME_MODE) if named or _may_be_tone(words) else []
+                for text, words in zip(texts, ipa, strict=True)
+            ]
+        return {"ipa": ipa, "names": names}
 
     @contextmanager
     def _library(self) -> Iterator[tuple[ctypes.CDLL, int]]:
@@ -179,6 +181,11 @@ def _collect(pcm: bytearray, samples: int | None, count: int, _events: int | Non
 def _words(library: ctypes.CDLL, text: str, mode: int) -> list[list[str]]:
     clauses = _clauses(library, _c_string(text), mode)
     return [word.split(_PHONEME_SEPARATOR) for clause in clauses for word in clause.split(" ")]
+
+
+def _may_be_tone(words: list[list[str]]) -> bool:
+    """In its IPA the third tone is written as a vowel."""
+    return any(len(phoneme) > 1 and phoneme.endswith("ɜ") for word in words for phoneme in word)
 
 
 def _clauses(library: ctypes.CDLL, text: bytes, mode: int) -> Iterator[str]:

@@ -221,24 +221,25 @@ def sequence_distance(one: Sequence[str], other: Sequence[str]) -> float:
         return 0.0
     above = [0.0]
     for sound in shorter:
-        above.append(above[-1] + _alone(sound))
+        above.append(above[-1] + lone_cost(sound))
     for sound in longer:
         above = _next_row(above, sound, shorter)
     return min(1.0, above[-1] / len(longer))
 
 
 def _next_row(above: list[float], sound: str, columns: Sequence[str]) -> list[float]:
-    row = [above[0] + _alone(sound)]
+    row = [above[0] + lone_cost(sound)]
     for at, column in enumerate(columns):
         row.append(
             min(
                 above[at] + sound_distance(sound, column),
-                above[at + 1] + _alone(sound),
-                row[at] + _alone(column),
+                above[at + 1] + lone_cost(sound),
+                row[at] + lone_cost(column),
             )
         )
     return row
 
 
-def _alone(sound: str) -> float:
+def lone_cost(sound: str) -> float:
+    """What leaving out or putting in this sound costs in `sequence_distance`."""
     return 0.5 if sound in _WEAK else 1.0

@@ -10,7 +10,7 @@ class Confusable:
     """Something to say that is not the phrase.
 
     Attributes:
-        text: to be spoken; phonemes of espeak-ng stand in `[[` and `]]`.
+        text: to be spoken; where `phonemes` is set, phonemes by the names that espeak-ng has for them.
         distance: of its sounds from the phrase's, 0 to 1 (`text.ipa.sequence_distance`).
         kind: "similar", "part", "tone", "scramble", "inside", "sentence".
         ipa: how it sounds.
@@ -19,4 +19,5 @@ class Confusable:
     text: str
     distance: float
     kind: str
-    ipa: str
+    ipa: str = ""
+    phonemes: bool = False

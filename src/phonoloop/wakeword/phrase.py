@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from phonoloop.core.errors import InputError
 from phonoloop.core.speech import Phonemiser
 from phonoloop.text.ipa import is_tone, is_vowel
+from phonoloop.wakeword.sounds import Sounds, words_of
 
 LONGEST_CHARS = 100
 
@@ -27,19 +28,19 @@ class Phrase:
 
     text: str
     language: str
-    words: tuple[tuple[str, ...], ...]
+    words: tuple[Sounds, ...]
 
     @property
-    def phonemes(self) -> tuple[str, ...]:
+    def phonemes(self) -> Sounds:
         return tuple(phoneme for word in self.words for phoneme in word)
 
     @property
-    def sounds(self) -> tuple[str, ...]:
+    def sounds(self) -> Sounds:
         """Without tones."""
         return tuple(phoneme for phoneme in self.phonemes if not is_tone(phoneme))
 
     @property
-    def vowels(self) -> tuple[str, ...]:
+    def vowels(self) -> Sounds:
         return tuple(phoneme for phoneme in self.phonemes if is_vowel(phoneme))
 
     @property
@@ -57,12 +58,12 @@ def read_phrase(text: str, language: str, phonemiser: Phonemiser) -> Phrase:
 
     Raises:
         InputError: `wakeword.phrase`, nothing in it can be said, or it is too long; `wakeword.language`,
-            an unknown language, with near ones named; the phonemiser's own (`espeak.no_phonemes`).
+            an unknown language, with near ones named.
     """
     clean = " ".join(unicodedata.normalize("NFC", text).split())
     _check_text(clean)
     _check_language(language, phonemiser.languages())
-    words = tuple(tuple(word) for word in phonemiser.phonemise(clean, language))
+    (words,) = words_of([clean], language, phonemiser)
     if not any(words):
         raise _unspeakable(clean, f"no sound of {language} is in it")
     return Phrase(clean, language, words)

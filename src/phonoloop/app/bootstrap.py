@@ -31,6 +31,8 @@ from phonoloop.data.snapshot import Frozen, freeze
 from phonoloop.data.stores import Stores
 from phonoloop.text.confusions import Confusions
 from phonoloop.text.lexicon import Lexicon
+from phonoloop.wakeword.datasets import DatasetContext
+from phonoloop.wakeword.datasets_inspect import DatasetRules
 
 MEGABYTE = 1024 * 1024
 #: power cuts are not the event's fault; one that kills its consumer each time is given up all the same
@@ -93,6 +95,26 @@ class App:
             min_confidence=s.min_confidence,
             max_disagreement=s.max_disagreement,
             ready_hours=s.train_hours_threshold,
+        )
+
+    @cached_property
+    def wake_datasets(self) -> DatasetContext:
+        """The datasets of wake-word clips. Whatever finds pauses elsewhere, here speech is told from noise."""
+        s = self.settings
+        rules = DatasetRules(
+            min_speech_s=s.wakeword_min_speech_s,
+            max_speech_s=s.wakeword_max_speech_s,
+            max_clip_s=s.wakeword_max_clip_s,
+            min_positives=s.wakeword_min_positives,
+            min_negatives=s.wakeword_min_negatives,
+        )
+        return DatasetContext(
+            self.records,
+            self.blobs,
+            root=self.data_dir,
+            decoder=self.decoder,
+            detector=SileroDetector(),
+            rules=rules,
         )
 
     def freeze(self) -> Frozen:

@@ -87,6 +87,25 @@ class Settings:
         "SPEECH_DETECTOR",
         "`energy` (cheap) or `silero`: finds pauses in long recordings",
     )
+    wakeword_min_positives: int = _setting(
+        50, "WAKEWORD_MIN_POSITIVES", "fewest positive clips of a dataset to train on"
+    )
+    wakeword_min_negatives: int = _setting(
+        50, "WAKEWORD_MIN_NEGATIVES", "fewest negative and noise clips of a dataset to train on"
+    )
+    wakeword_min_speech_s: float = _setting(
+        0.5, "WAKEWORD_MIN_SPEECH_SEC", "least speech in a positive clip of a dataset"
+    )
+    wakeword_max_speech_s: float = _setting(
+        3.0, "WAKEWORD_MAX_SPEECH_SEC", "most speech in a positive clip of a dataset"
+    )
+    wakeword_max_clip_s: float = _setting(30.0, "WAKEWORD_MAX_CLIP_SEC", "longest clip of a dataset")
+    wakeword_max_upload_mb: float = _setting(
+        32.0, "WAKEWORD_MAX_UPLOAD_MB", "largest file taken into a dataset"
+    )
+    wakeword_recipe: str = _setting(
+        "default", "WAKEWORD_RECIPE", "recipe name or file that wake words are trained by"
+    )
     job_lease_s: float = _setting(
         60.0, "JOB_LEASE_SEC", "after so long without a sign of life, another worker takes a job"
     )

@@ -35,6 +35,7 @@ _MEMORY_BYTES = 1 << 30
 _TEXT_SHOWN_CHARS = 80
 #: a change of language, stress, and the signs of elision and of a pause
 _NO_PHONEMES = re.compile(r"\([a-z0-9-]+\)|[ˈˌ_\-]")
+_SWITCH = re.compile(r"\(([a-z0-9-]+)\)")
 _PHONEMES = re.compile(r"[0-9]+|[^0-9\s]+")
 #: at the end of a phoneme's name, after its vowel
 _TONE = re.compile(r"(?<=[^0-9'])[0-9]*3[0-9]*$")
@@ -176,7 +177,7 @@ class EspeakSynthesizer:
         request = {"task": "phonemes", "texts": list(texts), "voice": language, "named": named}
         content = self._ask(request, f"phonemes, {language}, {_shown(' '.join(texts))}").content
         pairs = zip(content["ipa"], content["names"], strict=True)
-        return [_named_words(ipa, names) for ipa, names in pairs]
+        return [_named_words(ipa, names, language) for ipa, names in pairs]
 
     def _check_voice(self, voice: str) -> None:
         language, _, variant = voice.partition("+")
@@ -253,14 +254,23 @@ def _crashed(about: str, died: ChildDied) -> PhonoloopError:
     )
 
 
-def _named_words(ipa: list[list[str]], names: list[list[str]]) -> list[list[tuple[tuple[str, ...], str]]]:
-    """Where the library counts differently in its two writings, there are no names."""
-    if list(map(len, ipa)) != list(map(len, names)):
-        return [[(tuple(_phonemes(written, "")), "") for written in word] for word in ipa]
-    return [
-        [(tuple(_phonemes(one, name)), name) for one, name in zip(word, called, strict=True)]
-        for word, called in zip(ipa, names, strict=True)
-    ]
+def _named_words(ipa: list[list[str]], names: list[list[str]], language: str) -> list[NamedWord]:
+    """Where the library counts differently in its two writings, and in stretches that it reads as another
+    language, there are no names."""
+    called = names if list(map(len, ipa)) == list(map(len, names)) else [[""] * len(word) for word in ipa]
+    foreign = False
+    found = []
+    for word, word_names in zip(ipa, called, strict=True):
+        pairs = []
+        for written, name in zip(word, word_names, strict=True):
+            switch = _SWITCH.search(written)
+            after = switch[1].partition("-")[0] != language.partition("-")[0] if switch else foreign
+            # the mark stands before the first phoneme of the other language, or after its last
+            foreign = after if switch and switch.start() == 0 else foreign
+            pairs.append((tuple(_phonemes(written, name)), "" if foreign else name))
+            foreign = after
+        found.append(pairs)
+    return found
 
 
 def _phonemes(written: str, name: str) -> list[str]:

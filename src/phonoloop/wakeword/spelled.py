@@ -53,8 +53,12 @@ NamedWords = tuple[tuple[NamedSound, ...], ...]
 
 
 def named_words(text: str, language: str, speaker: PhonemeSpeaker) -> NamedWords:
-    """The phonemes of a text; pauses and what has no name are left out."""
-    return _named(speaker.named_phonemes([text], language)[0])
+    """The phonemes of a text, without pauses; none where some have no name, as in words that are read as
+    another language's."""
+    words = speaker.named_phonemes([text], language)[0]
+    if any(sounds and not _bare(name) for word in words for sounds, name in word):
+        return ()
+    return _named(words)
 
 
 def _named(words: Sequence[Sequence[tuple[Sounds, str]]]) -> NamedWords:

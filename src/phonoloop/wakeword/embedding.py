@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from phonoloop.core.errors import NotFoundError
 from phonoloop.core.ids import sha256_hex
 from phonoloop.wakeword.embedding_files import CONV, LEAK, MELS, POOL, Layer, SpeechWeights
-from phonoloop.wakeword.frontend import FrontNet, Spectrum
+from phonoloop.wakeword.frontend import FrontNet, Spectrum, is_trained, weights_hash
 from phonoloop.wakeword.layers import Packed, Shapes, State, Streaming
 
 MEL_FILE, EMBEDDING_FILE = "melspectrogram.onnx", "embedding_model.onnx"
@@ -125,13 +125,14 @@ class SpeechEmbedding(FrontNet):
         return self.columns.step(frames, self.columns.initial_state(1))[1][0]
 
     def to_dict(self) -> dict[str, Any]:
-        return {
+        settings = {
             "kind": "speech-embedding",
             "algorithm": _ALGORITHM,
             "floor_db": FLOOR_DB,
             "mel_sha256": self.files.mel_sha256,
             "embedding_sha256": self.files.embedding_sha256,
         }
+        return settings | ({"weights_sha256": weights_hash(self)} if is_trained(self) else {})
 
 
 class SpeechMel(Streaming):
@@ -164,7 +165,8 @@ class Columns(Streaming):
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """The first axis of a layer's image is time, the second frequency."""
-        x, kept, caches = x.unsqueeze(1), [], iter(state)
+        kept, caches = [], iter(state)
+        x = x.unsqueeze(1).contiguous(memory_format=torch.channels_last)  # twice as fast on a CPU
         for layer, pool in zip(self.layers, self.pools, strict=True):
             if layer.over_time:
                 x = torch.cat([next(caches), x], dim=2)
@@ -179,7 +181,8 @@ class Column(nn.Module):
 
     def __init__(self, layer: Layer) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.from_numpy(layer.weight.copy()))
+        weight = torch.from_numpy(layer.weight.copy())
+        self.weight = nn.Parameter(weight.contiguous(memory_format=torch.channels_last))
         self.bias = nn.Parameter(torch.from_numpy(layer.bias.copy())) if layer.bias is not None else None
         lowest = None if layer.lowest is None else torch.from_numpy(layer.lowest.copy())
         self.register_buffer("lowest", None if lowest is None else lowest.reshape(-1, 1, 1))

@@ -171,7 +171,7 @@ def _layers(graph: _Graph) -> Iterator[Layer]:
 
 
 def _first(graph: _Graph) -> Layer:
-    """A convolution, ReLU and batch normalisation as one: s · max(c, 0) + b is max(s · c + b, b) for s > 0."""
+    """Convolution, ReLU and batch normalisation as one: s · max(c, 0) + b is max(s · c + b, b) for s > 0."""
     conv, _, norm, leaky, bound = graph.nodes[2:7]
     weight = graph.array(conv, 1)
     graph.expect(weight.shape[1:] == (1, 3, 3) and len(conv.input) == 2, "its first convolution differs")

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from phonoloop.core.errors import IntegrityError, NotFoundError
 from phonoloop.wakeword.bcresnet import BcResNet
 from phonoloop.wakeword.embedding import EmbeddingFiles, SpeechEmbedding, find_speech_embedding
 from phonoloop.wakeword.embedding_files import read_weights
-from phonoloop.wakeword.frontend import FrontNet, LogMel
+from phonoloop.wakeword.frontend import FrontNet, LogMel, is_trained
 from phonoloop.wakeword.heads import Head
 from phonoloop.wakeword.layers import State, Streaming
 from phonoloop.wakeword.matchbox import MatchboxNet
@@ -84,6 +85,12 @@ class WakeNet(nn.Module):
         if choice.recipe.freeze_base or choice.recipe.kind in OWN_KINDS:
             front.requires_grad_(False)
 
+    def train(self, mode: bool = True) -> Self:
+        """As of any module, but a front-end that is not trained stays as it is in use."""
+        super().train(mode)
+        self.front.train(mode and is_trained(self.front))
+        return self
+
     @property
     def feature_rate(self) -> int:
         """Feature vectors in a step."""
@@ -120,7 +127,7 @@ class WakeNet(nn.Module):
     def weights(self) -> dict[str, Tensor]:
         """What a checkpoint holds: the net, and the front where it is trained."""
         kept = self.state_dict()
-        if self._front_is_trained():
+        if is_trained(self.front):
             return kept
         return {name: tensor for name, tensor in kept.items() if name.startswith("net.")}
 
@@ -138,9 +145,6 @@ class WakeNet(nn.Module):
             self.load_state_dict(dict(weights), strict=False)
         except RuntimeError as error:
             raise IntegrityError(f"these weights do not fit ({error})", code="model.weights") from error
-
-    def _front_is_trained(self) -> bool:
-        return any(parameter.requires_grad for parameter in self.front.parameters())
 
 
 def build_model(recipe: ModelRecipe, *, embedding_dir: Path | None = None) -> WakeNet:

@@ -15,6 +15,7 @@ STEP_SAMPLES = SAMPLE_RATE_HZ * STEP_MS // 1000
 
 #: networks that start from nothing, on log-mel frames
 OWN_KINDS = ("bcresnet", "matchboxnet", "marblenet")
+_BANDS = "a BC-ResNet needs a multiple of 40 bands, since it halves them three times and parts them in 5"
 
 
 def _front_end() -> FrontEnd:
@@ -71,8 +72,10 @@ def check(model: ModelRecipe) -> None:
 def rules(model: ModelRecipe) -> list[tuple[str, bool, str]]:
     """(setting, whether it holds, what is wrong otherwise), for a recipe that has a section `model`."""
     needs_backbone = model.kind == "ast"
+    may_be_bcresnet = model.kind in ("auto", "bcresnet")
     return [
         *_front_end_rules(model.front_end),
+        ("model.front_end.n_mels", model.front_end.n_mels % 40 == 0 or not may_be_bcresnet, _BANDS),
         ("model.width", 0.5 <= model.width <= 16, "a width is between 0.5 and 16"),
         ("model.blocks", 1 <= model.blocks <= 10, "between 1 and 10 blocks"),
         ("model.repeats", 0 <= model.repeats <= 10, "between 0 and 10 repeats"),

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 
 _OPSET = 20
+#: what speaks while a graph is traced and tidied up
+_LOGGERS = ("torch.onnx", "onnxscript", "onnx_ir")
 
 
 def to_onnx(
@@ -48,12 +50,14 @@ def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
 @contextlib.contextmanager
 def _quiet_exporter() -> Iterator[None]:
     """The exporter's own deprecations, and that torchvision is absent, are not ours to act on."""
-    logger = logging.getLogger("torch.onnx")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(before)
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)

@@ -19,8 +19,6 @@ AUDIO, SCORES, STATE, NEXT_STATE = "audio", "scores", "state_", "next_state_"
 #: formats of metadata.json that this version reads
 FORMAT = 1
 _KNOWN_FORMATS = (FORMAT,)
-#: what of a model is inside its graphs too, so that a graph and a description cannot be mixed up
-FRONT_END_KEY, STEP_KEY = "front_end_hash", "step_samples"
 #: under the data folder: the detector that serves, a link
 CURRENT = "current"
 _INSTALLED = Path("models", "wakeword")
@@ -78,6 +76,11 @@ def read_metadata(folder: Path) -> dict[str, Any]:
 def trigger_of(metadata: dict[str, Any]) -> TriggerSettings:
     """When the detector fires."""
     return TriggerSettings(**metadata["trigger"])
+
+
+def graph_facts(metadata: dict[str, Any]) -> dict[str, str]:
+    """What is inside the graphs too, so that a graph and a description cannot be mixed up."""
+    return {name: str(metadata[name]) for name in ("front_end_hash", "step_samples")}
 
 
 def other_front_end(subject: Path) -> IntegrityError:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as runtime
 
 from phonoloop.core.errors import AudioError
 from phonoloop.core.speech import Detection
@@ -22,10 +23,9 @@ from phonoloop.core.units import CANONICAL_RATE_HZ
 from phonoloop.training.artefacts import damaged, session_for
 from phonoloop.wakeword.artefact import (
     AUDIO,
-    FRONT_END_KEY,
     INT8_STREAM_MODEL,
-    STEP_KEY,
     STREAM_MODEL,
+    graph_facts,
     other_front_end,
     read_metadata,
     trigger_of,
@@ -36,7 +36,51 @@ from phonoloop.wakeword.trigger import Event, Trigger, TriggerSettings
 State = dict[str, np.ndarray]
 #: steps that go through the network together where many are waiting: 4 s of audio
 _STEPS_AT_ONCE = 50
+_UNREADABLE = (
+    *(runtime.Fail, runtime.InvalidArgument, runtime.InvalidGraph, runtime.InvalidProtobuf),
+    *(runtime.NotImplemented, runtime.RuntimeException, TypeError, ValueError),
+)
 _NOTHING = np.zeros(0, np.float32)
+
+
+@dataclass(frozen=True)
+class StreamGraph:
+    """`wake_stream.onnx`, or its int8 variant: audio and a state in, scores and the next state out.
+
+    Attributes:
+        facts: what was written into the graph when it was exported.
+    """
+
+    step_samples: int
+    facts: dict[str, str]
+    _one: onnxruntime.InferenceSession = field(repr=False)
+    _many: onnxruntime.InferenceSession = field(repr=False)
+
+    @classmethod
+    def open(cls, path: Path, *, step_samples: int, threads: int = 1) -> StreamGraph:
+        """Two sessions: for one step, with known sizes, which is faster; and for any number of steps.
+
+        Raises:
+            IntegrityError: `model.damaged`.
+        """
+        try:
+            many = session_for(path, threads=threads)
+            sizes = dict(zip(many.get_inputs()[0].shape, (1, step_samples), strict=True))
+            one = session_for(path, threads=threads, sizes=sizes)
+        except _UNREADABLE as error:
+            raise damaged(path, f"this is no graph of a detector ({error})") from error
+        return cls(step_samples, dict(many.get_modelmeta().custom_metadata_map), one, many)
+
+    def run(self, audio: np.ndarray, state: State) -> tuple[np.ndarray, State]:
+        """(1, k · step_samples) float32 and the state before them: (k,) scores and the state after."""
+        session = self._one if audio.shape[1] == self.step_samples else self._many
+        scores, *after = session.run(None, {AUDIO: audio} | state)
+        return scores[0], dict(zip(state, after, strict=True))
+
+    def initial_state(self) -> State:
+        """What lies before the first sample: zeros, by the names of the graph's inputs."""
+        inputs = self._one.get_inputs()[1:]
+        return {node.name: np.zeros(node.shape, np.float32) for node in inputs}
 
 
 @dataclass(frozen=True)
@@ -44,20 +88,18 @@ class WakeModel:
     """An exported detector. Streams and threads may share one.
 
     Attributes:
-        metadata: what `metadata.json` says.
-        int8: whether the int8 graphs are used.
         trigger: when it fires, as it was judged.
+        metadata: what `metadata.json` says.
+        int8: whether the int8 graph is used.
     """
 
     model_id: str
     phrase: str
-    step_samples: int
     trigger: TriggerSettings
     metadata: dict[str, Any] = field(repr=False)
     folder: Path
     int8: bool
-    _one: onnxruntime.InferenceSession = field(repr=False)
-    _many: onnxruntime.InferenceSession = field(repr=False)
+    graph: StreamGraph = field(repr=False)
 
     @classmethod
     def load(cls, folder: Path, *, int8: bool = False, threads: int = 1) -> WakeModel:
@@ -72,18 +114,15 @@ class WakeModel:
         path = folder / (INT8_STREAM_MODEL if int8 else STREAM_MODEL)
         if path.name not in metadata["files"]:
             raise damaged(path, "this model was exported without it")
-        one, many = _sessions(path, metadata, threads=threads)
-        return cls(
-            model_id=metadata["model_id"],
-            phrase=metadata["phrase"],
-            step_samples=metadata["step_samples"],
-            trigger=trigger_of(metadata),
-            metadata=metadata,
-            folder=folder,
-            int8=int8,
-            _one=one,
-            _many=many,
-        )
+        graph = StreamGraph.open(path, step_samples=metadata["step_samples"], threads=threads)
+        if graph.facts != graph_facts(metadata):
+            raise other_front_end(path)
+        identity = metadata["model_id"], metadata["phrase"], trigger_of(metadata)
+        return cls(*identity, metadata=metadata, folder=folder, int8=int8, graph=graph)
+
+    @property
+    def step_samples(self) -> int:
+        return self.graph.step_samples
 
     @property
     def step_s(self) -> float:
@@ -95,46 +134,19 @@ class WakeModel:
 
     def stream(self) -> ScoreStream:
         """A stream that has heard nothing yet."""
-        return ScoreStream(self)
-
-    def run(self, audio: np.ndarray, state: State) -> tuple[np.ndarray, State]:
-        """(1, k · step_samples) float32 and the state before them: (k,) scores and the state after."""
-        session = self._one if audio.shape[1] == self.step_samples else self._many
-        scores, *after = session.run(None, {AUDIO: audio} | state)
-        return scores[0], dict(zip(state, after, strict=True))
-
-    def initial_state(self) -> State:
-        """What lies before the first sample: zeros, by the names of the graph's inputs."""
-        inputs = self._one.get_inputs()[1:]
-        return {node.name: np.zeros([1, *node.shape[1:]], np.float32) for node in inputs}
-
-
-def _sessions(path: Path, metadata: dict[str, Any], *, threads: int) -> tuple[Any, Any]:
-    """For one step, and for any number; the graph with known sizes runs faster."""
-    step = metadata["step_samples"]
-    try:
-        many = session_for(path, threads=threads)
-        audio = many.get_inputs()[0]
-        sizes = dict(zip(audio.shape, (1, step), strict=True))
-        one = session_for(path, threads=threads, sizes={k: v for k, v in sizes.items() if isinstance(k, str)})
-    except (onnxruntime.capi.onnxruntime_pybind11_state.Fail, ValueError) as error:
-        raise damaged(path, f"this is no graph of a detector ({error})") from error
-    inside = many.get_modelmeta().custom_metadata_map
-    if inside.get(FRONT_END_KEY) != metadata["front_end_hash"] or inside.get(STEP_KEY) != str(step):
-        raise other_front_end(path)
-    return one, many
+        return ScoreStream(self.graph)
 
 
 class ScoreStream:
     """Scores of audio that comes in pieces. Where it is cut changes nothing."""
 
-    def __init__(self, model: WakeModel) -> None:
-        self._model = model
+    def __init__(self, graph: StreamGraph) -> None:
+        self._graph = graph
         self.reset()
 
     def reset(self) -> None:
         """The next samples begin a new stream."""
-        self._state = self._model.initial_state()
+        self._state = self._graph.initial_state()
         self._waiting = _NOTHING
 
     def push(self, samples: np.ndarray) -> np.ndarray:
@@ -145,14 +157,14 @@ class ScoreStream:
             AudioError: `audio.not_samples`, for what is no row of finite numbers between about -1 and 1.
         """
         waiting = np.concatenate([self._waiting, _checked(samples)])
-        whole = len(waiting) // self._model.step_samples * self._model.step_samples
+        whole = len(waiting) // self._graph.step_samples * self._graph.step_samples
         self._waiting = waiting[whole:]
-        most = _STEPS_AT_ONCE * self._model.step_samples
+        most = _STEPS_AT_ONCE * self._graph.step_samples
         parts = [self._run(waiting[start : min(start + most, whole)]) for start in range(0, whole, most)]
         return np.concatenate(parts) if parts else _NOTHING
 
     def _run(self, samples: np.ndarray) -> np.ndarray:
-        scores, self._state = self._model.run(samples[None], self._state)
+        scores, self._state = self._graph.run(samples[None], self._state)
         return scores
 
 

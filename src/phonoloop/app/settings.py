@@ -103,6 +103,11 @@ class Settings:
     wakeword_max_upload_mb: float = _setting(
         32.0, "WAKEWORD_MAX_UPLOAD_MB", "largest file taken into a dataset"
     )
+    wake_model: str = _setting(
+        "",
+        "STT_WAKE_MODEL_PATH",
+        "folder of the detector that `wakeword scan` and `listen` use; the promoted one if empty",
+    )
     wakeword_recipe: str = _setting(
         "default", "WAKEWORD_RECIPE", "recipe name or file that wake words are trained by"
     )

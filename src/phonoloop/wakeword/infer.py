@@ -17,7 +17,7 @@ import numpy as np
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as runtime
 
-from phonoloop.core.errors import AudioError
+from phonoloop.core.errors import AudioError, ConfigError
 from phonoloop.core.speech import Detection
 from phonoloop.core.units import CANONICAL_RATE_HZ
 from phonoloop.training.artefacts import damaged, session_for
@@ -183,8 +183,11 @@ class Detector:
     """A `WakeDetector` of one or several models, each with its own trigger and cool-down.
 
     Args:
-        models: their ids differ.
+        models: at least one; their ids differ.
         triggers: settings by model id, in the place of a model's own.
+
+    Raises:
+        ConfigError: `wakeword.models`.
     """
 
     def __init__(
@@ -194,6 +197,7 @@ class Detector:
         triggers: dict[str, TriggerSettings] | None = None,
     ) -> None:
         self.models = (models,) if isinstance(models, WakeModel) else tuple(models)
+        _check_distinct(self.models)
         given = triggers or {}
         self._ears = [_Ear(model, given.get(model.model_id, model.trigger)) for model in self.models]
 
@@ -210,6 +214,16 @@ class Detector:
         """The next samples begin a new stream, at 0 s."""
         for ear in self._ears:
             ear.reset()
+
+
+def _check_distinct(models: Sequence[WakeModel]) -> None:
+    ids = [model.model_id for model in models]
+    if not ids or len(set(ids)) < len(ids):
+        raise ConfigError(
+            f"detectors are needed whose ids differ, given are: {', '.join(ids) or 'none'}",
+            code="wakeword.models",
+            hint="Name every detector once",
+        )
 
 
 class _Ear:

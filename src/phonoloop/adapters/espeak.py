@@ -14,7 +14,7 @@ import math
 import re
 import signal
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import chain
 from typing import Any
 
@@ -263,21 +263,22 @@ def _named_words(ipa: list[list[str]], names: list[list[str]], language: str) ->
     for word, word_names in zip(ipa, called, strict=True):
         pairs = []
         for written, name in zip(word, word_names, strict=True):
-            switch = _SWITCH.search(written)
+            switch = _SWITCH.search(written) if "(" in written else None
             after = switch[1].partition("-")[0] != language.partition("-")[0] if switch else foreign
             # the mark stands before the first phoneme of the other language, or after its last
             foreign = after if switch and switch.start() == 0 else foreign
-            pairs.append((tuple(_phonemes(written, name)), "" if foreign else name))
+            pairs.append((_phonemes(written, name), "" if foreign else name))
             foreign = after
         found.append(pairs)
     return found
 
 
-def _phonemes(written: str, name: str) -> list[str]:
+@lru_cache(maxsize=8192)
+def _phonemes(written: str, name: str) -> tuple[str, ...]:
     """One of the library's phonemes, or a mark between them, as phonemes: `ˈaː2` is `aː` and `2`."""
     if _TONE.search(name) and written.endswith("ɜ"):  # its IPA takes the digit for a vowel
         written = written[:-1] + "3"
-    return _PHONEMES.findall(_NO_PHONEMES.sub("", written))
+    return tuple(_PHONEMES.findall(_NO_PHONEMES.sub("", written)))
 
 
 def _no_phonemes(text: str, language: str) -> InputError:

@@ -60,7 +60,7 @@ def _command(command: click.Command, path: str) -> Iterator[str]:
 def http() -> Iterator[str]:
     from fastapi.routing import APIRoute
 
-    from phonoloop.app.http import routes_audio, routes_models, routes_search, routes_work
+    from phonoloop.app.http import routes_audio, routes_models, routes_search, routes_wakeword, routes_work
 
     yield "# HTTP"
     yield ""
@@ -70,7 +70,8 @@ def http() -> Iterator[str]:
     yield "| | | |"
     yield "|---|---|---|"
     yield "| GET | `/health` | Whether the records answer and which model serves. |"
-    for router in (routes_audio.router, routes_search.router, routes_work.router, routes_models.router):
+    parts = (routes_audio, routes_search, routes_work, routes_models, routes_wakeword)
+    for router in (part.router for part in parts):
         for route in router.routes:
             if isinstance(route, APIRoute):
                 doc = " ".join((route.description or route.name.replace("_", " ").capitalize() + ".").split())

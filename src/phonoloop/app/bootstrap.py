@@ -99,7 +99,7 @@ class App:
 
     @cached_property
     def wake_datasets(self) -> DatasetContext:
-        """The datasets of wake-word clips. Whatever finds pauses elsewhere, here speech is told from noise."""
+        """The datasets of wake-word clips. Their detector tells speech from noise, whatever finds pauses."""
         s = self.settings
         rules = DatasetRules(
             min_speech_s=s.wakeword_min_speech_s,

@@ -103,6 +103,16 @@ def speech_like(
     return SpeechLike((samples * (10 ** (level_dbfs / 20) / rms)).astype(np.float32), tuple(spans))
 
 
+def utterance(seed: int, speech_s: float = 1.0, *, around_s: float = 0.5) -> np.ndarray:
+    """So much of speech-like sound without a pause, in a quiet room that is heard before and after it."""
+    spoken = speech_like(speech_s + 4.0, seed=seed, phrase_s=4 * speech_s, pause_s=0.1)
+    start, samples = spoken.spans[0].start, round(speech_s * CANONICAL_RATE_HZ)
+    room = noise(2 * around_s + speech_s, seed=seed, level_dbfs=-68.0)
+    before = round(around_s * CANONICAL_RATE_HZ)
+    room[before : before + samples] += spoken.samples[start : start + samples]
+    return room
+
+
 def _phrase(rng: np.random.Generator, duration_s: float, rate_hz: int) -> np.ndarray:
     syllables = [
         _syllable(rng, rng.uniform(0.12, 0.3), rate_hz) for _ in range(max(1, round(duration_s / 0.21)))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +112,14 @@ def dataset_of(context: DatasetContext, clip_id: str) -> str:
     raise _no_clip(clip_id)
 
 
+def clip_in(dataset: Dataset, clip_id: str) -> DatasetClip:
+    """Raises NotFoundError `clip.missing`."""
+    name = _checked_clip_id(clip_id)
+    if name not in dataset.clips:
+        raise _no_clip(clip_id)
+    return dataset.clips[name]
+
+
 def clip_file(context: DatasetContext, clip_id: str) -> Path:
     """Its audio, 16 kHz WAV. Raises as `dataset_of`."""
     return context.blobs.local_path(clip_key(dataset_of(context, clip_id), _checked_clip_id(clip_id)))
@@ -210,11 +218,11 @@ def purge(
         raise InputError(
             f"{older_than_days} is no number of days", code="dataset.days", hint="Give 0 or more"
         )
-    latest = (now or utc_now()) - timedelta(days=older_than_days)
+    moment = now or utc_now()
     return _drop(
         context,
         dataset_id,
-        lambda clip: clip.deleted and datetime.fromisoformat(clip.deleted_at) <= latest,
+        lambda clip: clip.deleted and clip.deleted_for_days(moment) >= older_than_days,
         actor=actor,
         action="clip.purged",
     )
@@ -283,9 +291,7 @@ def _each(
         return []
     with context.files(homes.pop()).editing() as edit:
         for name in names:
-            if name not in edit.dataset.clips:  # purged in between
-                raise _no_clip(name)
-            after = changed(edit.dataset.clips[name])
+            after = changed(clip_in(edit.dataset, name))  # it may have been purged in between
             if after is not None:
                 edit.put(after[0], change(actor, after[1], name, **after[2]))
         return [edit.dataset.clips[name] for name in names]

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -71,6 +72,12 @@ class DatasetClip:
     @property
     def deleted(self) -> bool:
         return bool(self.deleted_at)
+
+    def deleted_for_days(self, now: datetime) -> float:
+        """Below 0 where it is not deleted."""
+        if not self.deleted:
+            return -1.0
+        return (now - datetime.fromisoformat(self.deleted_at)).total_seconds() / 86_400
 
     @property
     def twin(self) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from phonoloop.core.errors import InputError
 from phonoloop.data.split import speaker_id_of
@@ -75,3 +77,34 @@ def _distance(distance_m: float | None) -> float | None:
             hint="Give metres, 0 to 100",
         )
     return distance_m
+
+
+def about_of(raw: Mapping[str, Any], *, subject: str) -> About:
+    """What somebody wrote of a clip as JSON: `label` and whatever else `About` has.
+
+    Raises:
+        InputError: `clip.metadata`, naming what is wrong.
+    """
+    known = (*SAID, "name")
+    if unknown := sorted(set(raw) - set(known)):
+        raise _metadata(subject, f"there is no field {unknown[0]!r}", f"Known are {', '.join(known)}")
+    for name, value in raw.items():
+        wanted = (int, float) if name == "distance_m" else str
+        if value is not None and (isinstance(value, bool) or not isinstance(value, wanted)):
+            kind = "a number of metres" if name == "distance_m" else "a text"
+            raise _metadata(subject, f"{name} is not {kind}", "Mend it")
+    return About(
+        **{**{name: value for name, value in raw.items() if value is not None}, **_label(raw, subject)}
+    )
+
+
+def _label(raw: Mapping[str, Any], subject: str) -> dict[str, Label]:
+    names = [label.value for label in Label]
+    if raw.get("label") not in names:
+        given = repr(raw["label"]) if raw.get("label") else "no label"
+        raise _metadata(subject, f"{given} was given", f"Label it {', '.join(names)}")
+    return {"label": Label(raw["label"])}
+
+
+def _metadata(subject: str, message: str, hint: str) -> InputError:
+    return InputError(message, code="clip.metadata", subject=subject, hint=hint)

@@ -7,7 +7,7 @@ from phonoloop.adapters.records_sql import SqlRecords
 from phonoloop.audio.vad import EnergyDetector
 from phonoloop.audio.wav import to_int16
 from phonoloop.testing.intake import PlainDecoder, write_sound
-from phonoloop.testing.sounds import noise, speech_like
+from phonoloop.testing.sounds import utterance
 from phonoloop.wakeword.datasets import DatasetContext, NewDataset, create
 from phonoloop.wakeword.datasets_add import add_file
 from phonoloop.wakeword.datasets_inspect import DatasetRules
@@ -27,16 +27,6 @@ def opened(root, rules=RULES):
         detector=EnergyDetector(),
         rules=rules,
     )
-
-
-def utterance(seed, speech_s=1.0):
-    """float32: so much speech-like sound with half a second of a quiet room on both sides."""
-    sound = speech_like(speech_s + 4.0, seed=seed, phrase_s=4 * speech_s, pause_s=0.1)
-    span = sound.spans[0]
-    spoken = sound.samples[span.start : span.start + round(speech_s * 16_000)]
-    room = noise(1.0 + speech_s, seed=seed, level_dbfs=-68)
-    room[8_000 : 8_000 + spoken.size] += spoken
-    return room
 
 
 def sound_file(folder, seed, speech_s=1.0, name="", container="wav"):

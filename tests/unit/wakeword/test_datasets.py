@@ -7,14 +7,14 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from dataset_world import add, make, opened, raw_file, sound_file, utterance
+from dataset_world import add, make, opened, raw_file, sound_file
 
 from phonoloop.audio.vad import SileroDetector
 from phonoloop.audio.wav import read_wav
 from phonoloop.core.clock import utc_now
 from phonoloop.core.errors import AudioError, ConflictError, InputError, IntegrityError, NotFoundError
 from phonoloop.data.model import AuditEntry, Speaker
-from phonoloop.testing.sounds import noise
+from phonoloop.testing.sounds import noise, utterance
 from phonoloop.wakeword import datasets, datasets_metrics
 from phonoloop.wakeword.clips import read_clips
 from phonoloop.wakeword.datasets_add import add_file, adding, inspect_file

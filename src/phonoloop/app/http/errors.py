@@ -25,9 +25,13 @@ STATUS = (
 )
 
 
+#: codes that HTTP has a status of its own for
+STATUS_OF_CODE = {"upload.too_large": 413, "upload.media_type": 415}
+
+
 def status_of(error: PhonoloopError) -> int:
-    if error.code == "upload.too_large":
-        return 413
+    if error.code in STATUS_OF_CODE:
+        return STATUS_OF_CODE[error.code]
     return next((status for kind, status in STATUS if isinstance(error, kind)), 500)
 
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, Query, Response, UploadFile
@@ -15,16 +11,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from phonoloop.app import hearing, views
 from phonoloop.app.decoding import DecodingWish, decoding
 from phonoloop.app.http.state import CurrentApp
+from phonoloop.app.http.uploads import kept
 from phonoloop.app.intake import take_in_upload
 from phonoloop.app.triggers import trained_hours
-from phonoloop.core.errors import InputError
 from phonoloop.data import transcripts
 from phonoloop.data.ingest import REFUSED, Hints
 from phonoloop.data.sidecar import parse_sidecar
 
 router = APIRouter(prefix="/v1")
 
-MEGABYTE = 1024 * 1024
 #: no path: over HTTP only what is in the data folder can be named
 LM_NAME = r"^[\w-]{0,64}$"
 
@@ -39,34 +34,6 @@ class Correction(BaseModel):
     author: str = "http"
 
 
-@contextmanager
-def _kept(app: CurrentApp, upload: UploadFile) -> Iterator[Path]:
-    """The upload as a file, streamed to disk, removed afterwards.
-
-    The name that the sender gave is only looked at for its ending.
-    """
-    scratch = app.data_dir / "work"
-    scratch.mkdir(exist_ok=True)
-    ending = PurePath(upload.filename or "").suffix.lower()
-    ending = ending if ending[1:].isalnum() and len(ending) <= 8 else ""
-    with tempfile.TemporaryDirectory(dir=scratch, prefix="upload-") as folder:
-        path = Path(folder) / f"upload{ending}"
-        with path.open("wb") as file:
-            _copy_limited(upload, file, int(app.settings.max_upload_mb * MEGABYTE))
-        yield path
-
-
-def _copy_limited(upload: UploadFile, file: Any, limit_bytes: int) -> None:
-    if upload.size is not None and upload.size > limit_bytes:
-        raise InputError(
-            f"the upload has {upload.size / MEGABYTE:.0f} MB; {limit_bytes / MEGABYTE:.0f} MB are allowed",
-            code="upload.too_large",
-            subject=upload.filename or "",
-            hint="Send it in parts, or raise INGEST_MAX_UPLOAD_MB",
-        )
-    shutil.copyfileobj(upload.file, file, MEGABYTE)
-
-
 @router.post("/ingest", status_code=201)
 def ingest(
     app: CurrentApp,
@@ -78,7 +45,7 @@ def ingest(
     """Takes a recording in; 201 with its outcome, 200 for one that is there already, 422 with the reason."""
     name = PurePath(file.filename or "upload").name
     hints = Hints(name=name, speaker=speaker, sidecar=parse_sidecar(metadata, "metadata"))
-    with _kept(app, file) as path:
+    with kept(app, file) as path:
         outcome = take_in_upload(app, path, hints)
     response.status_code = 422 if outcome.status == REFUSED else 201 if outcome.status == "ingested" else 200
     return views.plain(outcome)
@@ -98,7 +65,7 @@ def transcribe(
     Nothing is kept."""
     wish = DecodingWish(beam=beam, lm=lm, hot_words=tuple(hotword or ()), nbest=nbest, lexicon=lexicon)
     recogniser = decoding(app, hearing.serving_recogniser(app), wish)
-    with _kept(app, file) as path:
+    with kept(app, file) as path:
         return views.plain(hearing.transcribe_file(app, recogniser, path))
 
 

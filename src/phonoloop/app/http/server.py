@@ -6,7 +6,14 @@ from fastapi import FastAPI
 
 from phonoloop import __version__
 from phonoloop.app.bootstrap import App
-from phonoloop.app.http import errors, routes_audio, routes_models, routes_search, routes_work
+from phonoloop.app.http import (
+    errors,
+    routes_audio,
+    routes_models,
+    routes_search,
+    routes_wakeword,
+    routes_work,
+)
 from phonoloop.app.views import champion_view
 
 
@@ -18,6 +25,7 @@ def create_api(app: App) -> FastAPI:
     api.include_router(routes_audio.router)
     api.include_router(routes_models.router)
     api.include_router(routes_search.router)
+    api.include_router(routes_wakeword.router)
     api.include_router(routes_work.router)
 
     @api.get("/health")

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phonoloop.registry.counts import binomial_cdf, poisson_cdf, poisson_interval, poisson_upper, wilson
@@ -21,6 +21,7 @@ def test_values_from_the_books():
     assert poisson_interval(1) == pytest.approx((0.0253, 5.5716), abs=1e-4)
 
 
+@settings(deadline=None)
 @given(count=st.integers(0, 300), more=st.integers(0, 3000), confidence=st.sampled_from([0.8, 0.95, 0.99]))
 def test_wilson_is_scipys(stats, count, more, confidence):
     low, high = wilson(count, count + more, confidence=confidence)
@@ -32,6 +33,7 @@ def test_wilson_is_scipys(stats, count, more, confidence):
     assert 0 <= low <= count / (count + more) <= high <= 1
 
 
+@settings(deadline=None)
 @given(count=st.integers(1, 2000), confidence=st.sampled_from([0.8, 0.95, 0.99]))
 def test_the_poisson_interval_is_garwoods(stats, count, confidence):
     tail = (1 - confidence) / 2
@@ -45,11 +47,13 @@ def test_none_seen_means_at_most_three():
     assert poisson_upper(0, confidence=0.5) == pytest.approx(math.log(2))
 
 
+@settings(deadline=None)
 @given(count=st.integers(0, 500), mean=st.floats(0.001, 600))
 def test_poisson_chances_are_scipys(stats, count, mean):
     assert poisson_cdf(count, mean) == pytest.approx(stats.poisson.cdf(count, mean), rel=1e-8, abs=1e-300)
 
 
+@settings(deadline=None)
 @given(of=st.integers(1, 400), part=st.floats(0, 1), share=st.floats(0, 1))
 def test_binomial_chances_are_scipys(stats, of, part, share):
     count = int(part * of)

@@ -89,6 +89,7 @@ def test_with_hardly_any_peaks_there_is_no_tail():
     assert fit_tail(few) is None
 
 
+@settings(deadline=None)
 @given(st.floats(0.01, 20), st.floats(0.1, 5), st.integers(6, 60))
 def test_the_rate_at_the_threshold_for_a_rate_is_that_rate(per_hour, hours, count):
     peaks = Peaks(np.sort(np.random.default_rng(count).exponential(1, count))[::-1], np.arange(count), hours)
@@ -155,8 +156,8 @@ def test_few_positives_do_not_choose():
     assert any("too few" in told for told in few.warnings)
 
 
-@given(st.integers(1, 60), st.floats(-3, 8))
 @settings(max_examples=20, deadline=None)
+@given(st.integers(1, 60), st.floats(-3, 8))
 def test_positives_never_change_the_threshold_of_a_smoothing(count, level):
     rng = np.random.default_rng(7)
     stream = negatives(60, 1.0, rng, exponential(1.0)(rng))

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phonoloop.core.errors import ConfigError, IntegrityError
@@ -50,6 +50,7 @@ def test_reset_forgets_what_was_heard():
     assert trigger.push([0.9]) == [Event(1, 0.9)]
 
 
+@settings(deadline=None)
 @given(
     scores=st.lists(st.floats(0, 1), max_size=120),
     cuts=st.lists(st.integers(0, 120), max_size=12),
@@ -68,6 +69,7 @@ def test_the_same_events_come_out_however_a_stream_is_cut(
     assert [event for piece in pieces for event in piece] == whole
 
 
+@settings(deadline=None)
 @given(
     scores=st.lists(st.floats(0, 1), max_size=200), threshold=st.floats(0.01, 1), cooldown_s=st.floats(0, 2)
 )
@@ -76,6 +78,7 @@ def test_two_events_are_never_closer_than_the_cooldown(scores, threshold, cooldo
     assert all(b - a >= max(1, cooldown_s / STEP_S - 1e-6) for a, b in itertools.pairwise(steps))
 
 
+@settings(deadline=None)
 @given(scores=st.lists(st.floats(0, 1), max_size=100), smoothing_steps=st.integers(1, 4))
 def test_without_a_cooldown_there_is_an_event_for_every_mean_that_reaches_it(scores, smoothing_steps):
     padded = np.concatenate([np.zeros(smoothing_steps - 1), scores])

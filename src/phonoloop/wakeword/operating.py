@@ -18,7 +18,7 @@ import numpy as np
 
 from phonoloop.core.errors import InputError
 from phonoloop.wakeword.streams import Scored
-from phonoloop.wakeword.tail import Peaks, counted_logit, fit_tail, peaks_of, probability
+from phonoloop.wakeword.tail import Peaks, counted_logit, fit_tail, logit, peaks_of, probability
 from phonoloop.wakeword.trigger import TriggerSettings
 
 TARGET_PER_HOUR = 0.5
@@ -28,6 +28,7 @@ MIN_POSITIVES = 30
 #: hours of negatives from which on no warning is given
 MIN_HOURS = 1.0
 _DEFAULT_SMOOTHING = 2
+_NEAR, _SAFE = 0.5, 4.0  # logits: a difference that matters not, and a margin that is enough
 _LOWEST = -9.0  # a threshold of 0.0001: below it scores mean nothing
 _HIGHEST = 15.0
 CURVE_POINTS = 40
@@ -123,9 +124,27 @@ def choose(
     few = len(positives.placed) < MIN_POSITIVES
     tried = (_DEFAULT_SMOOTHING,) if few and _DEFAULT_SMOOTHING in smoothing else tuple(smoothing)
     found = [_at_smoothing(positives, negatives, steps, target_per_hour, cooldown_s) for steps in tried]
-    best = min(found, key=lambda point: (not point.reached, point.missed, point.trigger.smoothing_steps))
+    best = _best(found, positives)
     warnings = tuple(_warnings(best))
     return replace(best, curve=curve(positives, negatives, best.trigger), warnings=warnings)
+
+
+def _best(points: Sequence[OperatingPoint], positives: Scored) -> OperatingPoint:
+    """The fewest misses; of equals the one that averages least, unless its phrases are clearly nearer to
+    the threshold."""
+    fewest = min((not point.reached, point.missed) for point in points)
+    equal = [point for point in points if (not point.reached, point.missed) == fewest]
+    margins = [_margin(positives, point.trigger) for point in equal]
+    near = [point for point, margin in zip(equal, margins, strict=True) if margin >= max(margins) - _NEAR]
+    return min(near, key=lambda point: point.trigger.smoothing_steps)
+
+
+def _margin(positives: Scored, trigger: TriggerSettings) -> float:
+    """By how much, in logits, nine of ten phrases exceed the threshold."""
+    if not positives.placed:
+        return 0.0
+    above = np.quantile(logit(positives.best_means(trigger)), 0.1) - logit(trigger.threshold)
+    return min(float(above), _SAFE)
 
 
 def threshold_logit(peaks: Peaks, target_per_hour: float) -> tuple[float, float | None]:

@@ -19,7 +19,7 @@ from phonoloop.audio.wav import to_float
 from phonoloop.core.errors import InputError
 from phonoloop.core.units import CANONICAL_RATE_HZ, seconds_to_hours, seconds_to_samples
 from phonoloop.wakeword.clips import WakeClip
-from phonoloop.wakeword.trigger import Event, TriggerSettings, events_in
+from phonoloop.wakeword.trigger import Event, TriggerSettings, events_in, smoothed
 
 #: how long after a clip's end an event still belongs to it
 TOLERANCE_S = 1.0
@@ -213,6 +213,15 @@ class Scored:
             if found[cell] is None and self.belongs(event, self.placed[cell]):
                 found[cell] = event
         return found
+
+    def best_means(self, settings: TriggerSettings) -> np.ndarray:
+        """(clips,) the highest smoothed score that belongs to each; 0 where a clip is shorter than a step."""
+        count = settings.smoothing_steps
+        means = smoothed(np.concatenate([np.zeros(count - 1), self.scores]), count)
+        step, tolerance = self.step_samples, seconds_to_samples(TOLERANCE_S)
+        # step i was heard when (i + 1) · step samples were
+        spans = [(one.start // step, (one.end + tolerance) // step) for one in self.placed]
+        return np.array([means[first:last].max(initial=0.0) for first, last in spans])
 
     def belongs(self, event: Event, one: Placed) -> bool:
         """Whether it fired while a clip could still be heard or had just ended."""

@@ -3,7 +3,7 @@
 At half a false accept an hour, a stream of an hour or two shows one or none. What it does show are its
 highest peaks below that, tens of them, and how fast they thin out. Above a level high enough, peaks
 thin out about exponentially in the logit; how fast is known only from so many peaks, and that doubt
-belongs into the threshold. Why this rule and not another: docs/adr/0004-wake-threshold.md.
+belongs in the threshold. Why this rule and not another: docs/adr/0004-wake-threshold.md.
 """
 
 from __future__ import annotations
@@ -11,14 +11,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
+from phonoloop.registry.counts import poisson_mean
 from phonoloop.wakeword.streams import Scored
 from phonoloop.wakeword.trigger import smoothed
 
 #: peaks of the tail that are fitted to
 TAIL_PEAKS = 20
+#: how often the scale that is reckoned with may be too small, were the tail exponential
+SCALE_DOUBT = 0.3
 #: with fewer the tail says nothing
 LEAST_PEAKS = 5
 #: peaks of one clip this close together come from one cause
@@ -127,9 +131,17 @@ def fit_tail(peaks: Peaks, *, most: int = TAIL_PEAKS) -> Tail | None:
         return None
     start = float(tops[count])
     # never sharper than what a float32 near 1 can tell apart
-    scale = max(float((tops[:count] - start).mean()), 1e-3)
+    scale = max(float((tops[:count] - start).mean()), 1e-3) * _doubt(count)
     above = int(np.count_nonzero(peaks.logits > start)) or count
     return Tail(start, scale, count, count / peaks.hours, max(1.0, above / count))
+
+
+@lru_cache(maxsize=64)
+def _doubt(count: int) -> float:
+    """What a scale fitted to so many has to be taken times, to be too small in `SCALE_DOUBT` of cases:
+    real tails are rather heavier than exponential than lighter. Twice the sum over the scale is
+    distributed as chi-square with 2 · count degrees of freedom."""
+    return count / poisson_mean(count - 1, 1 - SCALE_DOUBT)
 
 
 def counted_logit(logits: Sequence[float] | np.ndarray, hours: float, per_hour: float) -> float:

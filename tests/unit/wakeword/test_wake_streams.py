@@ -137,6 +137,16 @@ def test_the_first_event_of_each_clip_is_found_and_missing_ones_are_missed():
     assert scored.belongs(last, scored.placed[2])
 
 
+@pytest.mark.parametrize("steps", [1, 2, 4])
+def test_a_clip_is_found_exactly_when_its_best_mean_reaches_the_threshold(steps):
+    clips = [clip(seed=i, level=0.02 * (i + 1)) for i in range(6)]
+    scored = score(Loudness(), lay_out_positives(clips))
+    best = scored.best_means(TriggerSettings(0.5, steps))
+    for threshold in best:
+        found = scored.first_events(TriggerSettings(float(threshold), steps))
+        assert [event is not None for event in found] == list(best >= threshold)
+
+
 # noise under clips
 
 

@@ -213,7 +213,7 @@ class TeacherRecipe:
     Attributes:
         enabled: else the network learns from labels alone.
         model: the teacher.
-        epochs: of its own training.
+        epochs, peak_lr: of its own training.
         weight: of agreeing with the teacher's logits; the labels keep the rest of 1.
         temperature: divides both logits before they are compared (Hinton et al. 2015, arXiv 1503.02531).
     """
@@ -221,6 +221,7 @@ class TeacherRecipe:
     enabled: bool = False
     model: ModelRecipe = field(default_factory=lambda: ModelRecipe(kind="embedding"))
     epochs: int = 30
+    peak_lr: float = 1e-3
     weight: float = 0.7
     temperature: float = 2.0
 
@@ -240,7 +241,8 @@ class JudgeRecipe:
 
 @dataclass(frozen=True, slots=True)
 class GateRecipe:
-    """Fewer clips than these are refused. Without any clip of the phrase, synthesis alone is trained on."""
+    """Fewer clips than these are refused. Where no folder with the phrase is given, synthesis alone is
+    learned from."""
 
     min_positives: int = 50
     min_negatives: int = 50
@@ -338,7 +340,7 @@ def _material_rules(recipe: WakeRecipe) -> list[recipes.Rule]:
         ("augment.wave.pad_probability", wave.pad_probability == 0, "strips have one length: 0"),
         ("target.positive_ms", recipe.target.positive_ms >= model_config.STEP_MS, "at least a step, 80 ms"),
         ("gate.min_positives", recipe.gate.min_positives >= 1, "at least 1"),
-        ("gate.min_negatives", recipe.gate.min_negatives >= 1, "at least 1"),
+        ("gate.min_negatives", recipe.gate.min_negatives >= 0, "0 or more"),
     ]
 
 
@@ -378,6 +380,7 @@ def _learning_rules(recipe: WakeRecipe) -> list[recipes.Rule]:
         ("mining.rounds", recipe.mining.rounds >= 0, "0 or more"),
         ("teacher.model.kind", teachable, "a teacher is an `embedding` or an `ast`"),
         ("teacher.epochs", teacher.epochs >= 1, "at least one epoch is needed"),
+        ("teacher.peak_lr", teacher.peak_lr > 0, "a learning rate is more than 0"),
         ("teacher.temperature", teacher.temperature > 0, "more than 0"),
         ("judge.target_per_hour", recipe.judge.target_per_hour > 0, "more than 0"),
     ]

@@ -1,0 +1,143 @@
+"""Which strips an optimiser step hears: a function of the seed, the step and what was mined, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from phonoloop.training.seeds import generator
+from phonoloop.wakeword.config import WakeRecipe
+from phonoloop.wakeword.features import Pool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pools:
+    """What is learned from, and what the weights are chosen on.
+
+    Attributes:
+        recorded, spoken: strips with the phrase, of people and of synthesisers.
+        others: without it.
+        held_phrase, held_others: the same, of speakers, voices and clips that are not trained on.
+    """
+
+    recorded: Pool | None
+    spoken: Pool | None
+    others: tuple[Pool, ...]
+    held_phrase: tuple[Pool, ...] = ()
+    held_others: tuple[Pool, ...] = ()
+
+    @classmethod
+    def of(cls, pools: Sequence[Pool]) -> Pools:
+        """By their names, as `data.plans` gives them."""
+        named = {pool.name: pool for pool in pools}
+        learned = [pool for pool in pools if pool.name.startswith("train_") and "phrase" not in pool.name]
+        held = [pool for pool in pools if pool.name.startswith("tune_")]
+        return cls(
+            named.get("train_phrase_recorded"),
+            named.get("train_phrase_spoken"),
+            tuple(learned),
+            tuple(pool for pool in held if "phrase" in pool.name),
+            tuple(pool for pool in held if "phrase" not in pool.name),
+        )
+
+    @property
+    def learned(self) -> tuple[Pool, ...]:
+        return tuple(pool for pool in (self.recorded, self.spoken, *self.others) if pool is not None)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """B strips.
+
+    Attributes:
+        heard: (B, …) float32. ends: (B,).
+        taught: (B, S) the teacher's logits; None without one.
+    """
+
+    heard: Tensor
+    ends: Tensor
+    taught: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draw:
+    """Draws batches.
+
+    Attributes:
+        taught: logits (n, S) of a teacher by the names of the pools.
+    """
+
+    pools: Pools
+    recipe: WakeRecipe
+    taught: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def batch(self, step: int, worst: np.ndarray) -> Batch:
+        """
+        Args:
+            worst: numbers of the strips without the phrase that the network gets wrong most, counted
+                through all such pools; empty before the first mining.
+        """
+        rng = generator(self.recipe.seed, "batch", step)
+        picked = [*self._phrases(rng), *self._negatives(rng, worst)]
+        heard = [pool.take(rows) for pool, rows in picked]
+        ends = np.concatenate([pool.ends[rows] for pool, rows in picked])
+        taught = [self.taught[pool.name][rows] for pool, rows in picked] if self.taught else []
+        return Batch(
+            torch.from_numpy(np.concatenate(heard)),
+            torch.from_numpy(ends.astype(np.int64)),
+            torch.from_numpy(np.concatenate(taught).astype(np.float32)) if taught else None,
+        )
+
+    def _phrases(self, rng: np.random.Generator) -> list[tuple[Pool, np.ndarray]]:
+        optim, pools = self.recipe.optim, self.pools
+        count = max(1, round(optim.batch * optim.positive_share))
+        shares = (optim.recorded_share, 1.0 - optim.recorded_share)
+        there = [(p, s) for p, s in zip((pools.recorded, pools.spoken), shares, strict=True) if p is not None]
+        if len(there) == 1:
+            return [_some(there[0][0], count, rng)]
+        recorded = round(count * optim.recorded_share)
+        return [_some(there[0][0], recorded, rng), _some(there[1][0], count - recorded, rng)]
+
+    def _negatives(self, rng: np.random.Generator, worst: np.ndarray) -> list[tuple[Pool, np.ndarray]]:
+        optim = self.recipe.optim
+        count = optim.batch - max(1, round(optim.batch * optim.positive_share))
+        hard = round(count * self.recipe.mining.share) if worst.size else 0
+        total = sum(map(len, self.pools.others))
+        numbers = np.concatenate(
+            [rng.choice(worst, hard) if hard else [], rng.integers(0, total, count - hard)]
+        )
+        return split_numbers(self.pools.others, numbers.astype(np.int64))
+
+
+def _some(pool: Pool, count: int, rng: np.random.Generator) -> tuple[Pool, np.ndarray]:
+    return pool, rng.integers(0, len(pool), count)
+
+
+def split_numbers(pools: Sequence[Pool], numbers: np.ndarray) -> list[tuple[Pool, np.ndarray]]:
+    """Numbers counted through all pools, as rows of each."""
+    borders = np.cumsum([0, *map(len, pools)])
+    owner = np.searchsorted(borders, numbers, side="right") - 1
+    return [(pool, numbers[owner == i] - borders[i]) for i, pool in enumerate(pools) if (owner == i).any()]
+
+
+def mix(batch: Batch, recipe: WakeRecipe, step: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Mixup of some strips with others of the batch.
+
+    Returns:
+        The mixed input (B, …), the partners (B,) and the share (B,) that each strip keeps of itself.
+    """
+    rng = generator(recipe.seed, "mixup", step)
+    size = len(batch.ends)
+    partners = torch.from_numpy(rng.permutation(size))
+    drawn = rng.beta(recipe.mixup.beta, recipe.mixup.beta, size)
+    mixed = rng.random(size) < recipe.mixup.probability
+    # the larger share stays with the strip itself, so that it is clear which one it is
+    own = torch.from_numpy(np.where(mixed, np.maximum(drawn, 1 - drawn), 1.0).astype(np.float32))
+    if not mixed.any():
+        return batch.heard, partners, own
+    wide = own.view(-1, *[1] * (batch.heard.ndim - 1))
+    return wide * batch.heard + (1 - wide) * batch.heard[partners], partners, own

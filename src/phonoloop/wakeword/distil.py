@@ -1,0 +1,87 @@
+"""A small network taught by a large one: the large one learns the phrase first, then shows what it hears.
+
+The teacher's logits are matched at every step of every strip, synthesised and recorded, whether the
+phrase is said in it or not; labels keep their part of the loss (`TeacherRecipe.weight`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from phonoloop.training.numerics import Numerics, choose_numerics
+from phonoloop.training.progress import OnProgress, ignore_progress
+from phonoloop.wakeword.batches import Pools
+from phonoloop.wakeword.config import MixupRecipe, TeacherRecipe, WakeRecipe
+from phonoloop.wakeword.model import WakeNet
+from phonoloop.wakeword.train import TrainResult, train
+from phonoloop.wakeword.trial import logits_of
+
+
+def teacher_recipe(recipe: WakeRecipe) -> WakeRecipe:
+    """How the teacher itself is trained: as the student, with its own network and epochs."""
+    optim = replace(recipe.optim, epochs=recipe.teacher.epochs)
+    return replace(
+        recipe,
+        name=f"{recipe.name}-teacher",
+        model=recipe.teacher.model,
+        optim=replace(optim, peak_lr=recipe.teacher.peak_lr),
+        teacher=TeacherRecipe(),
+    )
+
+
+def teach(
+    recipe: WakeRecipe,
+    *,
+    teacher: WakeNet,
+    student: WakeNet,
+    heard: Pools,
+    seen: Pools,
+    out_dir: Path,
+    on_progress: OnProgress = ignore_progress,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> tuple[TrainResult, TrainResult]:
+    """Trains the teacher in `out_dir/teacher`, then the student in `out_dir`; both resume.
+
+    Args:
+        heard, seen: the same strips, in the student's features and in the teacher's.
+
+    Returns:
+        What came of the student, and of the teacher.
+
+    Raises:
+        As `train.train`.
+    """
+    share = recipe.teacher.epochs / (recipe.teacher.epochs + recipe.optim.epochs)
+    own = train(
+        teacher_recipe(recipe),
+        model=teacher,
+        pools=seen,
+        out_dir=out_dir / "teacher",
+        on_progress=lambda told: on_progress(
+            replace(told, stage="teach", fraction=share * told.fraction, eta_s=None)
+        ),
+        should_stop=should_stop,
+    )
+    taught = taught_logits(teacher.net, seen, choose_numerics(recipe.device, "fp32"))
+    # the shares of a mixture are no shares of what the teacher would say to it
+    plain = replace(recipe, mixup=MixupRecipe(probability=0.0))
+    result = train(
+        plain,
+        model=student,
+        pools=heard,
+        out_dir=out_dir,
+        taught=taught,
+        on_progress=lambda told: on_progress(replace(told, fraction=share + (1 - share) * told.fraction)),
+        should_stop=should_stop,
+    )
+    return result, own
+
+
+def taught_logits(net: nn.Module, pools: Pools, numerics: Numerics) -> dict[str, np.ndarray]:
+    """What a trained teacher says to every strip that is learned from: pool → (n, S) float16."""
+    return {pool.name: logits_of(net, pool, numerics).astype(np.float16) for pool in pools.learned}

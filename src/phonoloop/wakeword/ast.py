@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from phonoloop.audio.features import FrontEnd
 from phonoloop.core.errors import ConfigError
-from phonoloop.wakeword.frontend import FrontNet, LogMel, weights_hash
+from phonoloop.wakeword.frontend import FrontNet, LogMel, is_trained, weights_hash
 from phonoloop.wakeword.layers import Shapes, State
 from phonoloop.wakeword.model_config import SAMPLE_RATE_HZ, ModelRecipe
 
@@ -26,6 +26,14 @@ _FRAMES_A_STEP = 8
 #: our energies are of int16-scaled samples, the extractor's of samples in [-1, 1]
 _LOG_SCALE = 2 * math.log(32768.0)
 _LEAST_ENERGY = 1.192092955078125e-07
+#: what ASTFeatureExtractor takes for settings that its file leaves out
+_EXTRACTION = {
+    "num_mel_bins": 128,
+    "sampling_rate": SAMPLE_RATE_HZ,
+    "do_normalize": True,
+    "mean": -4.2677393,
+    "std": 4.5689974,
+}
 
 
 class SlidingAst(FrontNet):
@@ -38,12 +46,12 @@ class SlidingAst(FrontNet):
 
     def __init__(self, recipe: ModelRecipe) -> None:
         super().__init__()
-        base, extractor = _load(recipe.backbone)
-        self.frames = recipe.ast_ms // _HOP_MS
-        _cut_positions(base, self.frames, recipe.backbone)
+        base, extraction = _load(recipe.backbone)
+        self.weights_sha256 = weights_hash(base)
+        self.frames = _cut_positions(base, recipe.ast_ms // _HOP_MS, recipe.backbone)
         self.base = base.requires_grad_(not recipe.freeze_base)
         self.feature_count = int(base.config.hidden_size)
-        self.mel = LogMel(_front_end(base.config, extractor), hann=True)
+        self.mel = LogMel(_front_end(base.config, extraction), hann=True)
 
     @property
     def state_shapes(self) -> Shapes:
@@ -74,12 +82,13 @@ class SlidingAst(FrontNet):
             "algorithm": _ALGORITHM,
             "frames": self.frames,
             "mel": self.mel.to_dict(),
-            "weights_sha256": weights_hash(self.base),
+            "weights_sha256": self.weights_sha256,
+            "trained_further": is_trained(self),
         }
 
 
-def _load(name: str) -> tuple[nn.Module, Any]:
-    """The model and its feature extractor, from a folder (then without a network) or by a hub name."""
+def _load(name: str) -> tuple[nn.Module, dict[str, Any]]:
+    """The model and its extractor's settings, from a folder (then without a network) or by a hub name."""
     try:
         from transformers import ASTFeatureExtractor, ASTModel
     except ImportError as error:
@@ -91,7 +100,7 @@ def _load(name: str) -> tuple[nn.Module, Any]:
     local = Path(name).is_dir()
     try:
         base = ASTModel.from_pretrained(name, local_files_only=local, use_safetensors=True)
-        extractor = ASTFeatureExtractor.from_pretrained(name, local_files_only=local)
+        extraction, _ = ASTFeatureExtractor.get_feature_extractor_dict(name, local_files_only=local)
     except (OSError, ValueError, KeyError) as error:
         raise ConfigError(
             f"no AST can be loaded ({str(error).strip().splitlines()[0]})",
@@ -99,40 +108,47 @@ def _load(name: str) -> tuple[nn.Module, Any]:
             subject=name,
             hint="Name a folder with config.json, preprocessor_config.json and model.safetensors",
         ) from error
-    return base.eval(), extractor
+    return base.eval(), _EXTRACTION | extraction
 
 
-def _front_end(config: Any, extractor: Any) -> FrontEnd:
+def _front_end(config: Any, extraction: dict[str, Any]) -> FrontEnd:
     """The extractor's features, with its zeros at the loudness of ours."""
-    if extractor.sampling_rate != SAMPLE_RATE_HZ or config.num_mel_bins != extractor.num_mel_bins:
+    bands, rate_hz = extraction["num_mel_bins"], extraction["sampling_rate"]
+    if (bands, rate_hz) != (config.num_mel_bins, SAMPLE_RATE_HZ):
         raise ConfigError(
-            f"its features are {extractor.num_mel_bins} bands at {extractor.sampling_rate} Hz, which does "
-            f"not fit {config.num_mel_bins} bands at {SAMPLE_RATE_HZ} Hz",
+            f"its features are {bands} bands at {rate_hz} Hz, which does not fit "
+            f"{config.num_mel_bins} bands at {SAMPLE_RATE_HZ} Hz",
             code="config.backbone",
             subject="preprocessor_config.json",
         )
-    mean, std = (extractor.mean, 2 * extractor.std) if extractor.do_normalize else (0.0, 1.0)
+    normal = extraction["do_normalize"]
     return FrontEnd(
-        n_mels=config.num_mel_bins,
+        n_mels=bands,
         floor=math.log(_LEAST_ENERGY) + _LOG_SCALE,
-        mean=mean + _LOG_SCALE,
-        std=std,
+        mean=_LOG_SCALE + (extraction["mean"] if normal else 0.0),
+        std=2 * extraction["std"] if normal else 1.0,
     )
 
 
-def _cut_positions(base: nn.Module, frames: int, name: str) -> None:
-    """Keeps the places of the first `frames`, as its authors do for shorter clips."""
-    bands, columns = base.embeddings.get_shape(base.config)
-    wanted = (frames - base.config.patch_size) // base.config.time_stride + 1
-    if not 1 <= wanted <= columns:
+def _cut_positions(base: nn.Module, most_frames: int, name: str) -> int:
+    """Keeps the places of the first frames, as its authors do for shorter clips.
+
+    Gives how many frames the remaining patches cover: all of them are heard, to the last.
+    """
+    patch, stride = base.config.patch_size, base.config.time_stride
+    least_ms, most_ms = patch * _HOP_MS, base.config.max_length * _HOP_MS
+    if not least_ms <= most_frames * _HOP_MS <= most_ms:
         raise ConfigError(
-            f"it sees up to {base.config.max_length * _HOP_MS} ms, not {frames * _HOP_MS}",
+            f"it sees {least_ms} to {most_ms} ms, not {most_frames * _HOP_MS}",
             code="config.backbone",
             subject=name,
             hint="Change model.ast_ms",
         )
+    bands, columns = base.embeddings.get_shape(base.config)
+    kept = (most_frames - patch) // stride + 1
     places = base.embeddings.position_embeddings.data
-    grid = places[:, 2:].reshape(1, bands, columns, -1)[:, :, :wanted]
-    kept = torch.cat([places[:, :2], grid.reshape(1, bands * wanted, -1)], dim=1)
-    base.embeddings.position_embeddings = nn.Parameter(kept)
-    base.config.max_length = frames
+    grid = places[:, 2:].reshape(1, bands, columns, -1)[:, :, :kept]
+    both = torch.cat([places[:, :2], grid.reshape(1, bands * kept, -1)], dim=1)
+    base.embeddings.position_embeddings = nn.Parameter(both)
+    base.config.max_length = patch + stride * (kept - 1)
+    return base.config.max_length

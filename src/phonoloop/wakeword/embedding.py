@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from phonoloop.core.errors import NotFoundError
 from phonoloop.core.ids import sha256_hex
 from phonoloop.wakeword.embedding_files import CONV, LEAK, MELS, POOL, Layer, SpeechWeights
-from phonoloop.wakeword.frontend import FrontNet, Spectrum, is_trained, weights_hash
+from phonoloop.wakeword.frontend import FrontNet, Spectrum, is_trained
 from phonoloop.wakeword.layers import Packed, Shapes, State, Streaming
 
 MEL_FILE, EMBEDDING_FILE = "melspectrogram.onnx", "embedding_model.onnx"
@@ -125,14 +125,14 @@ class SpeechEmbedding(FrontNet):
         return self.columns.step(frames, self.columns.initial_state(1))[1][0]
 
     def to_dict(self) -> dict[str, Any]:
-        settings = {
+        return {
             "kind": "speech-embedding",
             "algorithm": _ALGORITHM,
             "floor_db": FLOOR_DB,
             "mel_sha256": self.files.mel_sha256,
             "embedding_sha256": self.files.embedding_sha256,
+            "trained_further": is_trained(self),
         }
-        return settings | ({"weights_sha256": weights_hash(self)} if is_trained(self) else {})
 
 
 class SpeechMel(Streaming):

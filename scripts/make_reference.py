@@ -58,9 +58,16 @@ def _command(command: click.Command, path: str) -> Iterator[str]:
 
 
 def http() -> Iterator[str]:
-    from fastapi.routing import APIRoute
+    from fastapi.routing import APIRoute, APIWebSocketRoute
 
-    from phonoloop.app.http import routes_audio, routes_models, routes_search, routes_wakeword, routes_work
+    from phonoloop.app.http import (
+        routes_audio,
+        routes_live,
+        routes_models,
+        routes_search,
+        routes_wakeword,
+        routes_work,
+    )
 
     yield "# HTTP"
     yield ""
@@ -70,12 +77,15 @@ def http() -> Iterator[str]:
     yield "| | | |"
     yield "|---|---|---|"
     yield "| GET | `/health` | Whether the records answer and which model serves. |"
-    parts = (routes_audio, routes_search, routes_work, routes_models, routes_wakeword)
+    parts = (routes_audio, routes_search, routes_work, routes_models, routes_wakeword, routes_live)
     for router in (part.router for part in parts):
         for route in router.routes:
             if isinstance(route, APIRoute):
                 doc = " ".join((route.description or route.name.replace("_", " ").capitalize() + ".").split())
                 yield f"| {', '.join(sorted(route.methods))} | `{route.path}` | {doc} |"
+            elif isinstance(route, APIWebSocketRoute):
+                doc = " ".join((route.endpoint.__doc__ or "").split())
+                yield f"| WebSocket | `{route.path}` | {doc} |"
 
 
 def event_types() -> Iterator[str]:

@@ -89,11 +89,13 @@ def inspect(decoded: Decoded, detector: SpeechDetector, rules: DatasetRules, *, 
     _check_container(decoded, name)
     if decoded.duration_s > rules.max_clip_s:
         message = f"it lasts {decoded.duration_s:.1f} s, and a clip has {rules.max_clip_s:g} s at the most"
-        raise _refused("too_long", name, message, "Cut out the phrase with about half a second around it")
+        raise _refused(
+            name, message, code="clip.too_long", hint="Cut out the phrase with about half a second around it"
+        )
     quality = measure(decoded.pcm, decoded.rate_hz)
     if quality.peak_dbfs < rules.silent_dbfs:
         message = f"nothing is to be heard: its loudest sample has {quality.peak_dbfs:.0f} dBFS"
-        raise _refused("silent", name, message, "Check the microphone, then record it again")
+        raise _refused(name, message, code="clip.silent", hint="Check the microphone, then record it again")
     samples = to_float(decoded.pcm)
     found = Inspected(
         decoded=decoded,
@@ -116,13 +118,20 @@ def check_speech(label: Label, speech_s: float, rules: DatasetRules, *, name: st
         return
     measured = f"{speech_s:.2f} s of speech"
     if speech_s == 0:
-        raise _refused("no_speech", name, "nobody speaks in it", "Label it noise or negative, or record anew")
+        raise _refused(
+            name,
+            "nobody speaks in it",
+            code="clip.no_speech",
+            hint="Label it noise or negative, or record anew",
+        )
     if speech_s < rules.min_speech_s:
         message = f"it has {measured}, and a positive has {rules.min_speech_s:g} s at the least"
-        raise _refused("short_speech", name, message, "Say the whole phrase, louder or nearer")
+        raise _refused(name, message, code="clip.short_speech", hint="Say the whole phrase, louder or nearer")
     if speech_s > rules.max_speech_s:
         message = f"it has {measured}, and a positive has {rules.max_speech_s:g} s at the most"
-        raise _refused("long_speech", name, message, "Cut out one utterance of the phrase alone")
+        raise _refused(
+            name, message, code="clip.long_speech", hint="Cut out one utterance of the phrase alone"
+        )
 
 
 def label_flags(flags: tuple[str, ...], label: Label, speech_s: float) -> tuple[str, ...]:
@@ -150,11 +159,13 @@ def decode(path: Path, decoder: object, *, name: str) -> Decoded:
 def _check_container(decoded: Decoded, name: str) -> None:
     if not set(decoded.container.split(",")) & set(CONTAINERS):
         message = f"it is {decoded.container} ({decoded.codec})"
-        raise _refused("container", name, message, "Convert it: WAV, MP3, FLAC and OGG are taken")
+        raise _refused(
+            name, message, code="clip.container", hint="Convert it: WAV, MP3, FLAC and OGG are taken"
+        )
 
 
-def _refused(kind: str, name: str, message: str, hint: str) -> AudioError:
-    return AudioError(message, code=f"clip.{kind}", subject=name, hint=hint)
+def _refused(name: str, message: str, *, code: str, hint: str) -> AudioError:
+    return AudioError(message, code=code, subject=name, hint=hint)
 
 
 def _speech(samples: np.ndarray, detector: SpeechDetector) -> tuple[Span, ...]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Query
-from fastapi.responses import PlainTextResponse
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import PlainTextResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from phonoloop.app import training, views
+from phonoloop.app.http.routes_live import followed, tail_start
 from phonoloop.app.http.state import CurrentApp
 from phonoloop.core.errors import NotFoundError
 
@@ -54,13 +55,22 @@ def cancel(app: CurrentApp, job_id: str) -> dict[str, Any]:
 
 
 @router.get("/jobs/{job_id}/logs", response_class=PlainTextResponse)
-def logs(app: CurrentApp, job_id: str, tail: int = Query(200, ge=1, le=100_000)) -> str:
-    """The last lines that the job wrote. 404 where it has written none."""
+def logs(
+    app: CurrentApp,
+    job_id: str,
+    tail: int = Query(200, ge=1, le=100_000),
+    follow: bool = Query(False, description="go on with what is written, until the job has ended"),
+) -> Response:
+    """The last lines that the job wrote. 404 where it has written none, unless they are followed."""
     views.job_view(app, job_id)
     path = app.job_log(job_id)
+    if follow:
+        lines = followed(app, job_id, path, tail_start(path, tail))
+        return StreamingResponse(lines, media_type="text/plain; charset=utf-8")
     if not path.exists():
         raise NotFoundError("this job has not written a log yet", code="job.no_log", subject=job_id)
-    return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-tail:])
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return PlainTextResponse("\n".join(text.splitlines()[-tail:]))
 
 
 @router.get("/events")

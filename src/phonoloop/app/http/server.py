@@ -9,6 +9,7 @@ from phonoloop.app.bootstrap import App
 from phonoloop.app.http import (
     errors,
     routes_audio,
+    routes_live,
     routes_models,
     routes_search,
     routes_wakeword,
@@ -23,6 +24,7 @@ def create_api(app: App) -> FastAPI:
     api.state.app = app
     errors.install(api)
     api.include_router(routes_audio.router)
+    api.include_router(routes_live.router)
     api.include_router(routes_models.router)
     api.include_router(routes_search.router)
     api.include_router(routes_wakeword.router)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from importlib import resources
 from itertools import islice
 
 import numpy as np
@@ -30,6 +29,7 @@ from phonoloop.wakeword.phrase import Phrase
 from phonoloop.wakeword.scrambles import Scramble, scrambles, sounds_in
 from phonoloop.wakeword.sounds import Sounds, sounds_of
 from phonoloop.wakeword.spelled import PhonemeSpeaker, inventory, named_words, written
+from phonoloop.wakeword.tables import read_rows
 from phonoloop.wakeword.words import WordList, frequent_words
 
 #: what each kind has of the whole, where there is so much of it; tones and parts are few and all taken
@@ -257,10 +257,8 @@ def _distances(sounds: Sequence[Sounds], wanted: Sounds) -> np.ndarray:
 
 def carrier_sentences(language: str) -> list[str]:
     """Of `carriers.tsv`: those of the language's first part."""
-    path = resources.files(__package__) / "tables" / "carriers.tsv"
-    rows = (line.split("\t") for line in path.read_text(encoding="utf-8").splitlines())
     base = language.partition("-")[0]
-    return [row[1] for row in rows if len(row) == 2 and row[0] == base]
+    return [row["text"] for row in read_rows("carriers.tsv") if row["language"] == base]
 
 
 # ---------------------------------------------------------------- what is used

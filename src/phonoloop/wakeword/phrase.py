@@ -11,6 +11,7 @@ from phonoloop.core.errors import InputError
 from phonoloop.core.speech import Phonemiser
 from phonoloop.text.ipa import is_tone, is_vowel
 from phonoloop.wakeword.sounds import Sounds, words_of
+from phonoloop.wakeword.tables import read_rows
 
 LONGEST_CHARS = 100
 
@@ -100,9 +101,12 @@ def _check_language(language: str, known: Sequence[str]) -> None:
 
 
 def near_languages(language: str, known: Sequence[str]) -> list[str]:
-    """Up to five that are written alike, those of the same first part first."""
+    """Up to five: a language of this English name, then those with the same first part, then those that are
+    written alike."""
     wanted = language.lower().replace("_", "-")
     base = wanted.partition("-")[0]
+    names = {row["name"]: row["language"] for row in read_rows("languages.tsv")}
+    named = [names[name] for name in difflib.get_close_matches(wanted, names, n=1, cutoff=0.75)]
     related = [name for name in known if name == wanted or name.partition("-")[0] == base]
-    spelled = difflib.get_close_matches(wanted, known, n=5, cutoff=0.5)
-    return list(dict.fromkeys([*related, *spelled]))[:5]
+    spelled = difflib.get_close_matches(wanted, known, n=5, cutoff=0.6)
+    return [name for name in dict.fromkeys([*named, *related, *spelled]) if name in known][:5]

@@ -121,10 +121,14 @@ def _summary_lines(body: dict[str, Any]) -> Iterator[str]:
     if "per_hour" in body:
         an_hour = body["per_hour"]
         rate = f": {an_hour['rate']:g} an hour (95 %: {an_hour['low']:g} to {an_hour['high']:g})"
-    yield f"{body['detections']} detections in {body['hours']:.3f} h of {body['files']} files{rate}"
+    yield f"{_count(body['detections'], 'detection')} in {body['hours']:.3f} h, {_count(body['files'], 'file')}{rate}"
     if body["refused"]:
-        yield f"{len(body['refused'])} files cannot be used:"
+        yield f"{_count(len(body['refused']), 'file')} cannot be used:"
         yield from (f"  {one['file']}: {one['message']} [{one['code']}]" for one in body["refused"])
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 # ---------------------------------------------------------------- as it comes
@@ -208,7 +212,7 @@ class _Ears:
 
 def _heard_line(body: dict[str, Any]) -> str:
     lost = f", audio lost {body['overruns']} times" if body["overruns"] else ""
-    return f"{body['detections']} detections in {body['hours']:.3f} h{lost}"
+    return f"{_count(body['detections'], 'detection')} in {body['hours']:.3f} h{lost}"
 
 
 def _hear_pipe(ears: _Ears, given: PipeFormat) -> None:

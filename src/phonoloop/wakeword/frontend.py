@@ -71,6 +71,12 @@ class Spectrum(Streaming):
         self.register_buffer("filters", torch.from_numpy(filters).float().unsqueeze(2))
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        if torch.is_autocast_enabled(x.device.type):  # energies span more than half precision does
+            with torch.autocast(x.device.type, enabled=False):
+                return self._step(x, state)
+        return self._step(x, state)
+
+    def _step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         seen = torch.cat([state[0], x], dim=1)
         waves = F.conv1d(seen.unsqueeze(1), self.kernel, stride=self.hop_samples)
         return F.conv1d(waves * waves, self.filters), (seen[:, -self.past_samples :],)

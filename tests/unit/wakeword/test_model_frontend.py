@@ -64,6 +64,13 @@ def test_features_of_many_recordings_are_computed_a_few_at_a_time():
         torch.testing.assert_close(front(x), at_once)
 
 
+def test_mixed_precision_does_not_reach_the_energies():
+    front, x = LogMel(FrontEnd(n_mels=40)), 0.1 * torch.randn(1, 2560)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = front(x)
+    torch.testing.assert_close(mixed, front(x))
+
+
 def test_other_settings_are_another_front_end():
     settings = [*SETTINGS.values(), FrontEnd(n_mels=40, mean=13.0)]
     hashes = [LogMel(one).hash for one in settings] + [LogMel(settings[0], hann=True).hash]

@@ -75,7 +75,8 @@ class _Dense(Chain):
         parts: list[nn.Module] = []
         for i, width in enumerate(recipe.dense):
             kernel = recipe.head_steps if i == 0 else 1
-            parts += [CausalConv1d(inputs, width, kernel), nn.ReLU(), nn.Dropout(recipe.dropout)]
+            conv = CausalConv1d(inputs, width, kernel, bias=False)
+            parts += [conv, nn.BatchNorm1d(width), nn.ReLU(), nn.Dropout(recipe.dropout)]
             inputs = width
         last = CausalConv1d(inputs, 1, 1 if parts else recipe.head_steps)
         super().__init__(*parts, last)

@@ -22,6 +22,7 @@ from phonoloop.core.units import CANONICAL_RATE_HZ
 _POOL_S = 12  # of each generated noise
 _FRAME = 320  # 20 ms, for measuring levels
 _MU = 255.0
+_GIVEN_ROOMS_SHARE = 0.75
 
 
 def _check(config: WaveAugmentConfig | FeatureAugmentConfig) -> None:
@@ -84,10 +85,13 @@ class WaveAugment:
 
     Attributes:
         noises: recordings to mix in, each (n,) float32 at 16,000 Hz.
+        rooms: impulse responses, each (n,) float32 at 16,000 Hz of up to 0.5 s, with an energy of 1, that
+            begin with the direct sound (`audio.rooms`). Where there are some, most rooms are of these.
     """
 
     config: WaveAugmentConfig
     noises: Sequence[np.ndarray] = ()
+    rooms: Sequence[np.ndarray] = ()
     _generated: tuple[np.ndarray, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -122,9 +126,12 @@ class WaveAugment:
         config = self.config
         if rng.random() >= config.room_probability:
             return None
-        impulse = room_impulse(
-            rng, rt60_s=rng.uniform(*config.room_rt60_s), direct_db=rng.uniform(*config.room_direct_db)
-        )
+        if self.rooms and rng.random() < _GIVEN_ROOMS_SHARE:
+            impulse = self.rooms[int(rng.integers(len(self.rooms)))]
+        else:
+            impulse = room_impulse(
+                rng, rt60_s=rng.uniform(*config.room_rt60_s), direct_db=rng.uniform(*config.room_direct_db)
+            )
         return np.fft.rfft(impulse, transform_length(samples))
 
     def _channel(self, rng: np.random.Generator, samples: int, *, telephone: bool) -> np.ndarray:

@@ -1,6 +1,6 @@
 # `make` prints this menu. Every target sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long bench lint clean
+.PHONY: help setup demo test test-long bench bench-wakeword lint clean
 
 BIN := .venv/bin
 export PHONOLOOP_REAL_DATA ?=
@@ -31,6 +31,10 @@ test-long: setup ## the slow fault and soak runs
 
 bench: setup ## measure what the README claims, one JSON line each
 	@$(BIN)/python benchmarks/run_all.py
+
+bench-wakeword: setup ## the same for wake words alone, beside openWakeWord
+	@EXTRAS=wakeword scripts/setup.sh
+	@$(BIN)/python benchmarks/run_all.py bench_wakeword
 
 lint: setup ## ruff and the import contracts
 	@$(BIN)/ruff check .

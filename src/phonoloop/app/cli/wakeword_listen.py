@@ -121,7 +121,8 @@ def _summary_lines(body: dict[str, Any]) -> Iterator[str]:
     if "per_hour" in body:
         an_hour = body["per_hour"]
         rate = f": {an_hour['rate']:g} an hour (95 %: {an_hour['low']:g} to {an_hour['high']:g})"
-    yield f"{_count(body['detections'], 'detection')} in {body['hours']:.3f} h, {_count(body['files'], 'file')}{rate}"
+    files, found = _count(body["files"], "file"), _count(body["detections"], "detection")
+    yield f"{found} in {body['hours']:.3f} h, {files}{rate}"
     if body["refused"]:
         yield f"{_count(len(body['refused']), 'file')} cannot be used:"
         yield from (f"  {one['file']}: {one['message']} [{one['code']}]" for one in body["refused"])

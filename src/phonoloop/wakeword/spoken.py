@@ -38,13 +38,15 @@ class Synthesised:
     """What was spoken, and what to tell of it.
 
     Attributes:
-        kinds: of each utterance that is not the phrase, by the identity of its text.
+        ordinary: of what is not the phrase, what people say all day.
+        licences: of the speech, by synthesiser.
     """
 
     spoken: Spoken = field(default_factory=Spoken)
     ordinary: dict[str, tuple[Said, ...]] = field(default_factory=dict)
     counts: dict[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    licences: dict[str, str] = field(default_factory=dict)
 
 
 def synthesise(
@@ -54,6 +56,7 @@ def synthesise(
     synthesizers: Sequence[VoicedSynthesizer],
     phonemiser: Phonemiser,
     folder: Path,
+    reject_texts: Sequence[str] = (),
     on_share: Callable[[float], None],
     should_stop: Callable[[], bool],
 ) -> Synthesised:
@@ -63,7 +66,7 @@ def synthesise(
         UnavailableError: `wakeword.no_voice`. CancelledError: `wakeword.cancelled`.
     """
     positives = _plan_positives(phrase, recipe, synthesizers)
-    negatives, source, doubtful = _plan_negatives(phrase, recipe, synthesizers, phonemiser)
+    negatives, source, doubtful = _plan_negatives(phrase, recipe, synthesizers, phonemiser, reject_texts)
     total = len(positives) + len(negatives)
 
     def fill(name: str, plan: Sequence[Utterance], before: int) -> SpokenPool:
@@ -86,8 +89,13 @@ def synthesise(
         "doubtful": doubtful,
     }
     spoken = Spoken(_by_side(said, recipe), _by_side(other, recipe))
+    names = sorted({row.voice.partition(":")[0] for row in (*said.rows, *other.rows)})
     return Synthesised(
-        spoken, _by_side(other, recipe, only=ORDINARY), counts, tuple(_warnings(said, other, source))
+        spoken=spoken,
+        ordinary=_by_side(other, recipe, only=ORDINARY),
+        counts=counts,
+        warnings=tuple(_warnings(said, other, source)),
+        licences={f"speech of {name}": "as its voices' makers say; none is claimed here" for name in names},
     )
 
 
@@ -103,13 +111,14 @@ def _plan_negatives(
     recipe: WakeRecipe,
     synthesizers: Sequence[VoicedSynthesizer],
     phonemiser: Phonemiser,
+    rejects: Sequence[str],
 ) -> tuple[list[Utterance], str, list[str]]:
     """The plan, where its words come from, and what was too near to be used."""
     count = recipe.synthesis.negatives
     if not count:
         return [], "", []
     texts = max(1, count // _VOICES_A_TEXT)
-    found = find_confusables(phrase, phonemiser, count=texts, seed=recipe.seed)
+    found = find_confusables(phrase, phonemiser, count=texts, seed=recipe.seed, reject_texts=rejects)
     plan = plan_negatives(phrase, found.used, synthesizers, count=count, seed=recipe.seed)
     return plan, found.source, [one.text for one in found.doubtful[:20]]
 

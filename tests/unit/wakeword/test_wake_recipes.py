@@ -1,0 +1,58 @@
+"""Recipes of wake words: strict, checked, and all that ship can be read."""
+
+from __future__ import annotations
+
+import pytest
+
+from phonoloop.core.errors import ConfigError
+from phonoloop.wakeword.config import WakeRecipe, load_recipe, recipe_from_dict, recipe_names, recipe_to_dict
+
+SHIPPED = {"default", "bcresnet", "matchboxnet", "marblenet", "distilled", "ast", "debug"}
+
+
+def test_all_that_ship_are_there():
+    assert set(recipe_names()) == SHIPPED
+
+
+@pytest.mark.parametrize("name", sorted(SHIPPED))
+def test_a_shipped_recipe_is_named_after_its_file_and_comes_back_from_a_mapping(name):
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    assert recipe_from_dict(recipe_to_dict(recipe)) == recipe
+
+
+def test_an_empty_recipe_is_the_default_one():
+    assert recipe_from_dict({}) == WakeRecipe()
+
+
+def test_an_unknown_setting_names_the_nearest():
+    with pytest.raises(ConfigError, match="peak_lr") as caught:
+        recipe_from_dict({"optim": {"peak_rl": 1e-3}})
+    assert (caught.value.code, caught.value.subject) == ("config.unknown_key", "optim.peak_rl")
+
+
+WRONG = {
+    "seed": {"seed": -1},
+    "synthesis.positives": {"synthesis": {"positives": -1}},
+    "material.train_pct": {"material": {"train_pct": 95, "tune_pct": 5}},
+    "material.strip_steps": {"material": {"strip_steps": 12}},
+    "augment.piece.speed": {"augment": {"piece": {"speed": [0.0, 1.0]}}},
+    "augment.wave.pad_probability": {"augment": {"wave": {"speeds": [1.0], "pad_probability": 0.5}}},
+    "augment.wave.speeds": {"augment": {"wave": {"speeds": [0.9, 1.0]}}},
+    "loss.alpha": {"loss": {"alpha": 1.5}},
+    "loss.hardest": {"loss": {"hardest": 0.0}},
+    "optim.positive_share": {"optim": {"positive_share": 1.0}},
+    "optim.ema": {"optim": {"ema": 1.0}},
+    "mining.worst": {"mining": {"worst": 2.0}},
+    "model.width": {"model": {"width": 100.0}},
+    "teacher.model.kind": {"teacher": {"enabled": True, "model": {"kind": "bcresnet"}}},
+    "judge.target_per_hour": {"judge": {"target_per_hour": 0.0}},
+    "gate.min_positives": {"gate": {"min_positives": 0}},
+}
+
+
+@pytest.mark.parametrize("subject", WRONG)
+def test_values_that_make_no_sense_are_refused_by_name(subject):
+    with pytest.raises(ConfigError) as caught:
+        recipe_from_dict(WRONG[subject])
+    assert (caught.value.code, caught.value.subject) == ("config.wrong_value", subject)

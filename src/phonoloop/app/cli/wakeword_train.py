@@ -1,0 +1,128 @@
+"""`phonoloop wakeword train`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from phonoloop.app.cli.common import emit
+from phonoloop.app.cli.many import ManyValues
+
+if TYPE_CHECKING:
+    from phonoloop.training.progress import Progress
+    from phonoloop.wakeword.build import BuildRequest
+
+_SAY_EVERY_S = 15.0
+_FOLDER = click.Path(path_type=Path)
+_FILE = click.Path(exists=True, path_type=Path)
+
+
+@click.command(cls=ManyValues)
+@click.option("--phrase", required=True, help="What is to be heard.")
+@click.option("--language", default="en", show_default=True, help="A language of espeak-ng: en-us, vi, de, …")
+@click.option("--positives", multiple=True, type=_FOLDER, help="Clips of the phrase; else synthesis alone.")
+@click.option("--negatives", multiple=True, type=_FOLDER, help="Other speech; several folders may follow.")
+@click.option("--noise", multiple=True, type=_FOLDER, help="Noise; several folders may follow.")
+@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Job folder.")
+@click.option("--recipe", default="default", show_default=True, help="A recipe's name or a YAML file.")
+@click.option("--seed", type=click.IntRange(min=0), help="The recipe's if not given.")
+@click.option("--no-synthesis", is_flag=True, help="Learn from recordings alone.")
+@click.option("--piper-voice", multiple=True, type=_FILE, help="A Piper voice (.onnx) or a folder of them.")
+@click.option("--rejects", type=_FILE, help="negatives.tsv of `wakeword negatives`, with what you rejected.")
+@click.option("--continue-from", default="", help="An earlier detector to start from: folder or `current`.")
+@click.option("--embedding", type=_FILE, help="Folder of the speech embedding's two ONNX files.")
+@click.option("--data", "data_dir", type=click.Path(file_okay=False, path_type=Path), help="Data folder.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+def train(as_json: bool, piper_voice: tuple[Path, ...], **options: Any) -> None:
+    """Train a detector for a phrase: check, synthesise, learn, choose a threshold, measure, export.
+
+    The same command goes on where an earlier one was stopped or killed. What comes out is in OUT/export.
+    """
+    from phonoloop.app.voices import voices_at_hand
+    from phonoloop.audio.decode import Decoder
+    from phonoloop.wakeword.build import build
+
+    request = _request(options)
+    with (
+        voices_at_hand(piper_voice, workers=request.recipe.workers) as (espeak, synthesizers),
+        Decoder() as decoder,
+    ):
+        made = build(
+            request,
+            synthesizers=synthesizers,
+            phonemiser=espeak,
+            decoder=decoder,
+            on_progress=_Teller(),
+        )
+    emit(as_json, {"model_id": made.model_id, **made.report}, lambda: _lines(made.report))
+
+
+def _request(options: dict[str, Any]) -> BuildRequest:
+    """Raises ConfigError of the recipe, NotFoundError of the earlier detector."""
+    from phonoloop.app.settings import load_settings
+    from phonoloop.wakeword.artefact import model_folder
+    from phonoloop.wakeword.build import BuildRequest
+    from phonoloop.wakeword.config import load_recipe
+    from phonoloop.wakeword.inputs import Sources
+    from phonoloop.wakeword.rejects import rejected_texts
+
+    recipe = load_recipe(options["recipe"])
+    if options["seed"] is not None:
+        recipe = replace(recipe, seed=options["seed"])
+    earlier = options["continue_from"]
+    data_dir = load_settings({"data_dir": options["data_dir"]}).data_dir
+    return BuildRequest(
+        phrase=options["phrase"],
+        language=options["language"],
+        out_dir=options["out"],
+        recipe=recipe,
+        sources=Sources(options["positives"], options["negatives"], options["noise"]),
+        synthesise=not options["no_synthesis"],
+        reject_texts=tuple(rejected_texts(options["rejects"])) if options["rejects"] else (),
+        continue_from=model_folder(earlier, data_dir) if earlier else None,
+        embedding_dir=options["embedding"],
+    )
+
+
+class _Teller:
+    """Says on standard error which stage it is at, and now and then how far."""
+
+    def __init__(self) -> None:
+        self._stage, self._said_s = "", 0.0
+
+    def __call__(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if progress.stage == self._stage and now - self._said_s < _SAY_EVERY_S:
+            return
+        self._stage, self._said_s = progress.stage, now
+        left = "" if progress.eta_s is None else f", about {_clock(progress.eta_s)} left"
+        epoch = f" (epoch {progress.epoch} of {progress.epochs})" if progress.epochs else ""
+        print(f"{progress.fraction:4.0%}  {progress.stage}{epoch}{left}", file=sys.stderr, flush=True)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d} min"
+
+
+def _lines(report: dict[str, Any]) -> Iterator[str]:
+    from phonoloop.wakeword.report import report_lines
+
+    network, trigger = report["provenance"]["network"], report["trigger"]
+    yield f"{report['model_id']}: “{report['phrase']}” ({report['language']}), {network['why']}"
+    yield f"  {network['parameters']:,} parameters, {network['trained_parameters']:,} of them trained here"
+    yield (
+        f"  fires at {trigger['threshold']:.4f}, averaged over {trigger['smoothing_steps']} steps of 80 ms, "
+        f"then not for {trigger['cooldown_s']:g} s"
+    )
+    yield "Measured on what neither training nor the choice of the threshold heard:"
+    yield from report_lines(report["evaluation"])
+    known = report["evaluation"]["warnings"]
+    yield from (f"Warning: {warning}" for warning in report["warnings"] if warning not in known)
+    yield f"Export: {report['export']}"

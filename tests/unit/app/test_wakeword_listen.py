@@ -19,7 +19,8 @@ from phonoloop.app.cli.wakeword_listen import listen, scan
 from phonoloop.audio.wav import to_int16, wav_bytes
 from phonoloop.core.errors import ConfigError, IntegrityError, NotFoundError
 from phonoloop.testing import sounds
-from phonoloop.testing.wake import BEEP_S, export_beep_detector, with_beeps
+from phonoloop.testing.wake import BEEP_S, beep_facts, export_beep_detector, with_beeps
+from phonoloop.wakeword.export import conclude
 
 COMMAND = (sys.executable, "-m", "phonoloop.app.cli.main", "wakeword")
 
@@ -35,7 +36,9 @@ def one_thread():
 @pytest.fixture(scope="module")
 def detectors(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
-    return [export_beep_detector(folder / name, model_id=name).folder for name in ("one", "two")]
+    export_beep_detector(folder / "one", beep_facts("one"))
+    conclude(folder / "one", folder / "two", facts=beep_facts("two"))
+    return [folder / "one", folder / "two"]
 
 
 @pytest.fixture

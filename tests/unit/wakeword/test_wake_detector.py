@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from phonoloop.core.errors import AudioError, ConfigError
 from phonoloop.core.speech import WakeDetector
 from phonoloop.testing import sounds
-from phonoloop.testing.wake import BEEP_S, export_beep_detector, with_beeps
+from phonoloop.testing.wake import BEEP_S, beep_facts, export_beep_detector, with_beeps
+from phonoloop.wakeword.export import conclude
 from phonoloop.wakeword.infer import Detector, WakeModel
 from phonoloop.wakeword.streams import Scorer, StreamScorer, lay_out_positives, score
 from phonoloop.wakeword.trigger import TriggerSettings
@@ -34,10 +35,9 @@ def one_thread():
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
-    return [
-        WakeModel.load(export_beep_detector(folder / name, model_id=name, cooldown_s=cooldown_s).folder)
-        for name, cooldown_s in (("quick", 0.4), ("slow", 3.0))
-    ]
+    export_beep_detector(folder / "quick", beep_facts("quick", cooldown_s=0.4))
+    conclude(folder / "quick", folder / "slow", facts=beep_facts("slow", cooldown_s=3.0))
+    return [WakeModel.load(folder / name) for name in ("quick", "slow")]
 
 
 @pytest.fixture(scope="module")

@@ -29,6 +29,7 @@ from phonoloop.wakeword.artefact import (
     WEIGHTS,
     model_folder,
 )
+from phonoloop.wakeword.embedding import find_speech_embedding
 from phonoloop.wakeword.export import Facts, conclude, export, load_network
 from phonoloop.wakeword.golden import in_pieces
 from phonoloop.wakeword.infer import ScoreStream, StreamGraph, WakeModel
@@ -191,6 +192,39 @@ def test_a_state_that_is_forgotten_is_found_out(tmp_path, monkeypatch):
     with pytest.raises(IntegrityError) as caught:
         export(beep_net(), tmp_path / "x", facts=FACTS)
     assert caught.value.code == "export.differs"
+
+
+KINDS = {
+    "bcresnet": {"width": 0.5, "pool_ms": 80},
+    "embedding": {"head_width": 8, "head_steps": 4},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_networks_that_users_train_are_the_same_everywhere(kind, tmp_path):
+    if kind == "embedding" and find_speech_embedding() is None:
+        pytest.skip("the speech embedding's files are not on this machine (extra `wakeword`)")
+    torch.manual_seed(1)
+    model = randomised(build_model(ModelRecipe(kind=kind, **KINDS[kind])))
+    audio = np.concatenate([sounds.speech_like(2.0, seed=2).samples, with_beeps(1.3, [0.4])])
+    written = export(model, tmp_path / "x", facts=FACTS, audio=[audio])
+    assert written.worst_difference <= TOLERANCE
+    expected = torch_scores(model, audio[None])[0]
+    assert expected.std() > 0.01  # or there would be nothing to lose
+    for int8, far in ((False, TOLERANCE), (True, written.int8["worst_difference"] + TOLERANCE)):
+        heard = WakeModel.load(tmp_path / "x", int8=int8)
+        for piece in (160, 1_280, 16_000, 5_003):
+            np.testing.assert_allclose(in_pieces(heard.graph, audio, piece), expected, atol=far)
+
+
+def randomised(model):
+    """Fresh networks give nearly the same for anything: norms as after a training, and larger weights."""
+    for part in model.net.modules():
+        if isinstance(part, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
+            part.running_mean.normal_(std=0.2)
+            part.running_var.uniform_(0.2, 0.6)
+            part.weight.data.uniform_(0.8, 2.0)
+    return model.eval()
 
 
 # ---------------------------------------------------------------- 8 bits

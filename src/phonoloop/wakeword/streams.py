@@ -220,7 +220,7 @@ class Scored:
         means = smoothed(np.concatenate([np.zeros(count - 1), self.scores]), count)
         step, tolerance = self.step_samples, seconds_to_samples(TOLERANCE_S)
         # step i was heard when (i + 1) · step samples were
-        spans = [(one.start // step, (one.end + tolerance) // step) for one in self.placed]
+        spans = [(one.start // step, min(one.end + tolerance, one.over) // step) for one in self.placed]
         return np.array([means[first:last].max(initial=0.0) for first, last in spans])
 
     def belongs(self, event: Event, one: Placed) -> bool:

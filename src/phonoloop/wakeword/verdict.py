@@ -11,7 +11,6 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from functools import lru_cache
 from typing import Any
 
 from phonoloop.core.errors import InputError
@@ -55,6 +54,10 @@ class Demands:
             )
 
 
+def _short(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
+
+
 @dataclass(frozen=True, slots=True)
 class AcceptRate:
     """False accepts, with the hours they were counted in. low, high: of the rate, an hour."""
@@ -82,9 +85,9 @@ class AcceptRate:
         low, high = self.interval
         share = f"{self.confidence:.0%}".replace("%", " %")
         if not self.events:
-            return f"0 in {self.hours:.2g} h: at most {high:.2g} an hour ({share})"
-        rate = f"{self.per_hour:.2g} an hour"
-        return f"{self.events} in {self.hours:.2g} h: {rate} ({low:.2g} to {high:.2g}, {share})"
+            return f"0 in {_short(self.hours)} h: at most {_short(high)} an hour ({share})"
+        rate = f"{_short(self.per_hour or 0.0)} an hour"
+        return f"{self.events} in {_short(self.hours)} h: {rate} ({_short(low)} to {_short(high)}, {share})"
 
     def to_dict(self) -> dict[str, Any]:
         low, high = self.interval
@@ -212,7 +215,7 @@ def _hours_said(need: Need | None) -> str:
 
 
 def _hours_told(hours: float) -> str:
-    return f"{hours:.0f} h" if hours >= 10 else f"{hours:.2g} h"
+    return f"{_short(hours)} h"
 
 
 def _clips_said(need: Need | None) -> str:
@@ -261,19 +264,20 @@ def _hours_decide(rate: AcceptRate, hours: float, target: float, *, good: bool, 
 
 
 def _most_events(mean: float, confidence: float) -> int:
-    """The most events whose interval ends at or below a mean; -1 where not even none does."""
-    return _last(lambda count: _poisson(count, confidence).high <= mean, int(mean) + 1)
+    """The most events whose interval ends at or below a mean; -1 where not even none does.
+
+    Garwood's interval of a count ends where that count or fewer has half of the doubt.
+    """
+    tail = (1 - confidence) / 2
+    most = _last(lambda count: poisson_cdf(count, mean) <= tail, int(mean))
+    return most if most >= 0 or math.exp(-mean) > 1 - confidence else 0
 
 
 def _least_events(mean: float, confidence: float) -> int:
     """The fewest events whose interval begins above a mean."""
+    tail = (1 - confidence) / 2
     most = int(mean + 10 + 8 * math.sqrt(mean + 1))
-    return _last(lambda count: _poisson(count, confidence).low <= mean, most) + 1
-
-
-@lru_cache(maxsize=4096)
-def _poisson(count: int, confidence: float) -> Interval:
-    return poisson_interval(count, confidence=confidence)
+    return _last(lambda count: 1 - poisson_cdf(count - 1, mean) > tail, most) + 1
 
 
 def _last(holds: Callable[[int], bool], most: int) -> int:

@@ -5,11 +5,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phonoloop.core.errors import InputError
+from phonoloop.registry.counts import poisson_interval
 from phonoloop.wakeword.verdict import (
     AcceptRate,
     Demands,
     MissRate,
     Outcome,
+    _least_events,
+    _most_events,
     clips_needed,
     hours_needed,
     judge,
@@ -144,3 +147,14 @@ def test_what_cannot_be_shown_cannot_be_demanded(wrong):
     with pytest.raises(InputError) as refused:
         Demands(**wrong)
     assert refused.value.code == "wakeword.target"
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.floats(0.1, 80), st.sampled_from([0.8, 0.95]))
+def test_counts_that_decide_are_those_of_the_interval(mean, confidence):
+    ends = [poisson_interval(count, confidence=confidence) for count in range(150)]
+    within = [count for count, interval in enumerate(ends) if interval.high <= mean]
+    assert _most_events(mean, confidence) == (within[-1] if within else -1)
+    assert _least_events(mean, confidence) == next(
+        n for n, interval in enumerate(ends) if interval.low > mean
+    )

@@ -66,7 +66,10 @@ def test_help_needs_neither_torch_nor_records():
     assert out.strip().endswith("heavy: []")
 
 
-@pytest.mark.parametrize("module", ["app.cli.transcribe", "app.http.server", "asr.infer"])
+@pytest.mark.parametrize(
+    "module",
+    ["app.cli.transcribe", "app.cli.wakeword_listen", "app.http.server", "asr.infer", "wakeword.infer"],
+)
 def test_serving_needs_no_torch(module):
     code = f"import sys, phonoloop.{module}; print('torch' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that the server tests need, where this machine lets us.
+# Installs the Debian packages that some tests need, where this machine lets us.
 # Without them those tests skip and say so; nothing else needs a system package.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -9,10 +9,10 @@ while read -r package; do
 done < <(sed 's/#.*//' requirements/debian-packages.txt)
 [ ${#missing[@]} -gt 0 ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-  echo "Not installed: ${missing[*]}. Tests against those servers will be skipped and counted." >&2
+  echo "Not installed: ${missing[*]}. Tests that need them will be skipped and counted." >&2
   exit 0
 fi
-echo "Installing for the server tests: ${missing[*]}"
+echo "Installing for the tests: ${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
 apt-get -qq update
 apt-get -qq install --yes --no-install-recommends "${missing[@]}" >/dev/null

@@ -7,6 +7,7 @@ killed leaves whole utterances, and the next one goes on from there.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -127,14 +128,22 @@ def read_pool(folder: Path, keys: Sequence[str] = ()) -> SpokenPool:
 
 
 def _whole_rows(folder: Path) -> list[PoolRow]:
-    """Those whose line and samples were written to their ends."""
+    """Those whose line and samples were written to their ends, up to the first line that is none: what comes
+    after a damaged one is said again."""
     index, audio = folder / INDEX, folder / AUDIO
     if not index.exists() or not audio.exists():
         return []
     size = audio.stat().st_size // 2
     lines = index.read_bytes().split(b"\n")[:-1]  # after the last line's end: nothing, or half a line
-    rows = (PoolRow(**json.loads(line)) for line in lines)
+    rows = itertools.takewhile(lambda row: row is not None, map(_parsed, lines))
     return [row for row in rows if row.start + row.samples <= size]
+
+
+def _parsed(line: bytes) -> PoolRow | None:
+    try:
+        return PoolRow(**json.loads(line))
+    except (ValueError, TypeError):
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ def run(me: child.Child) -> dict[str, Any]:
     """Runs the job to its end. Imports are here so that the process is bound to its runner first."""
     from phonoloop.app.bootstrap import open_app
     from phonoloop.app.settings import load_settings
-    from phonoloop.app.training import run_training
+    from phonoloop.app.work import runner_of
     from phonoloop.jobs import queue
 
     options = _options()
@@ -26,7 +26,7 @@ def run(me: child.Child) -> dict[str, Any]:
     with open_app(load_settings({"data_dir": options.data})) as app:
         with app.records.transaction() as tx:
             job = queue.get(tx, options.job_id)
-        return run_training(app, job, report, me.should_stop)
+        return runner_of(job)(app, job, report, me.should_stop)
 
 
 def _options() -> argparse.Namespace:

@@ -60,13 +60,18 @@ def fire_schedule(app: App) -> triggers.Firing | None:
 
 def trained_hours(tx: Transaction) -> float:
     """Hours of train speech that the latest training that went well had; 0 before the first."""
-    last = tx.find(TrainingRun, order_by="started_at", descending=True, limit=1, state="succeeded")
+    last = _last(tx, state="succeeded")
     snapshot = tx.get(Snapshot, last[0].snapshot_id) if last else None
     return snapshot.hours.get(Split.TRAIN.value, 0.0) if snapshot else 0.0
 
 
+def _last(tx: Transaction, **criteria: Any) -> list[TrainingRun]:
+    """The latest training of a recogniser: those of wake words heard other clips."""
+    return tx.find(TrainingRun, order_by="started_at", descending=True, limit=1, kind="asr", **criteria)
+
+
 def _anything_new(tx: Transaction) -> bool:
     """Whether a clip to train on was accepted since the last training began."""
-    last = tx.find(TrainingRun, order_by="started_at", descending=True, limit=1)
+    last = _last(tx)
     since: dict[str, Any] = {"created_at__gt": last[0].started_at} if last else {}
     return bool(tx.find(Clip, status=ClipStatus.ACCEPTED, split=Split.TRAIN, limit=1, **since))

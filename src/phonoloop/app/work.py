@@ -8,10 +8,13 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
+from phonoloop.app import training, wakeword_training
 from phonoloop.app.bootstrap import App
 from phonoloop.app.training import SLOT
 from phonoloop.core.clock import utc_now
+from phonoloop.core.errors import ConfigError
 from phonoloop.core.ports import Transaction
 from phonoloop.jobs import queue, runner
 from phonoloop.jobs.model import Job
@@ -50,10 +53,29 @@ def _quiet_threads() -> dict[str, str]:
     return {} if "OMP_WAIT_POLICY" in os.environ else {"OMP_WAIT_POLICY": "PASSIVE"}
 
 
-def close_run(tx: Transaction, job: Job) -> None:
+#: kind of job → what its child process runs
+RUNNERS = {training.KIND: training.run_training, wakeword_training.KIND: wakeword_training.run_wakeword}
+
+
+def runner_of(job: Job) -> Callable[..., dict[str, Any]]:
+    """Raises ConfigError `job.unknown_kind`."""
+    if job.kind not in RUNNERS:
+        raise ConfigError(
+            f"this version runs no jobs of kind {job.kind!r}",
+            code="job.unknown_kind",
+            subject=job.job_id,
+            hint="A newer version queued it: run that one",
+        )
+    return RUNNERS[job.kind]
+
+
+def close_run(app: App, tx: Transaction, job: Job) -> None:
     """What a job that ended without a model leaves behind: a run that says how it ended."""
-    for run in tx.find(TrainingRun, job_id=job.job_id, state="running"):
-        tx.put(replace(run, state=job.state.value, ended_at=utc_now()))
+    for run in tx.find(TrainingRun, job_id=job.job_id):
+        if run.state == "running":
+            tx.put(replace(run, state=job.state.value, ended_at=utc_now()))
+        if run.kind == wakeword_training.MODEL_KIND:
+            wakeword_training.drop_leftovers(app, run.run_id)
 
 
 def run_jobs(app: App, stop: threading.Event, on_report: OnReport | None = None) -> None:
@@ -66,7 +88,7 @@ def run_jobs(app: App, stop: threading.Event, on_report: OnReport | None = None)
         slots=[SLOT],
         launch=lambda job: launch(app, job),
         timing=runner.Timing(lease_s=app.settings.job_lease_s, beat_s=min(3.0, app.settings.job_lease_s / 4)),
-        on_end=close_run,
+        on_end=lambda tx, job: close_run(app, tx, job),
         on_report=on_report,
     )
 

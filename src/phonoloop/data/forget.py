@@ -44,12 +44,14 @@ class Forgotten:
     Attributes:
         models: those that heard the speaker, now marked; the audio is in their weights all the same.
         files: how many files were deleted from the folders that the inbox is emptied into.
+        wake_clips: how many clips of datasets of wake words went.
     """
 
     speaker_id: str
     recordings: int
     files: int
     models: tuple[str, ...]
+    wake_clips: int = 0
 
 
 def forget_speaker(

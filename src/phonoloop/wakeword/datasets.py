@@ -238,6 +238,12 @@ def forget_in_datasets(context: DatasetContext, name: str, *, actor: str) -> int
     return sum(_forget(context, dataset_id, speaker, actor) for dataset_id in dataset_ids(context.root))
 
 
+def clips_of_speaker(context: DatasetContext, speaker_id: str) -> int:
+    """How many there are in all datasets, deleted ones too."""
+    found = (clip for dataset in all_datasets(context) for clip in dataset.clips.values())
+    return sum(clip.speaker == speaker_id for clip in found)
+
+
 def _forget(context: DatasetContext, dataset_id: str, speaker: str, actor: str) -> int:
     with context.files(dataset_id).editing() as edit:
         theirs = [clip for clip in edit.dataset.clips.values() if clip.speaker == speaker]

@@ -13,6 +13,7 @@ from phonoloop.app.forgetting import forget
 from phonoloop.data.forget import Forgotten, speaker_of
 from phonoloop.data.model import Recording, Speaker, Split
 from phonoloop.data.split import pin_speaker
+from phonoloop.wakeword.datasets import clips_of_speaker
 
 
 @click.group()
@@ -57,8 +58,10 @@ def forget_command(app: App, as_json: bool, name: str, yes: bool) -> None:
     with app.records.transaction() as tx:
         speaker = speaker_of(tx, name)
         recordings = int(tx.total(Recording, speaker_id=speaker.speaker_id))
+    clips = clips_of_speaker(app.wake_datasets, speaker.speaker_id)
     if not yes:
-        question = f"Delete {recordings} recordings of {speaker.name} for ever?"
+        also = f" and {clips} clips of wake words" if clips else ""
+        question = f"Delete {recordings} recordings{also} of {speaker.name} for ever?"
         click.confirm(question, abort=True, err=True)
     done = forget(app, name, actor=getpass.getuser())
     emit(as_json, views.plain(done), lambda: _forgotten_lines(done))
@@ -66,6 +69,8 @@ def forget_command(app: App, as_json: bool, name: str, yes: bool) -> None:
 
 def _forgotten_lines(done: Forgotten) -> Iterator[str]:
     yield f"{done.speaker_id}: {done.recordings} recordings deleted, and {done.files} files of the inbox."
+    if done.wake_clips:
+        yield f"{done.wake_clips} clips of wake words deleted."
     if done.models:
         yield f"Models that heard them are marked: {', '.join(done.models)}. Train anew without them."
     yield "The name and the audio are known as forgotten, and are refused from now on."

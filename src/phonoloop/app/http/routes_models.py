@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
-from phonoloop.app import views
-from phonoloop.app.http.state import CurrentApp
+from phonoloop.app import views, wakeword_models
+from phonoloop.app.http.state import CurrentActor, CurrentApp
 from phonoloop.registry import promote
 
 router = APIRouter(prefix="/v1/models")
 
 
+Kind = Annotated[Literal["asr", "wakeword"], Query(description="`asr` or `wakeword`")]
+
+
 @router.get("")
-def models(app: CurrentApp) -> list[dict[str, Any]]:
-    return views.models_view(app)
+def models(app: CurrentApp, kind: Kind = "asr") -> list[dict[str, Any]]:
+    """All models of a kind, newest first."""
+    return views.models_view(app, kind=kind)
 
 
 @router.post("/rollback")
-def rollback(app: CurrentApp) -> dict[str, Any]:
-    """Makes the champion before this one serve again."""
+def rollback(app: CurrentApp, actor: CurrentActor, kind: Kind = "asr") -> dict[str, Any]:
+    """Makes the model serve again that served before this one."""
+    if kind == wakeword_models.KIND:
+        return views.plain(wakeword_models.rollback(app, actor=actor))
     with app.records.transaction() as tx:
-        return views.plain(promote.rollback(tx, "asr", actor="http"))
+        return views.plain(promote.rollback(tx, kind, actor=actor))
 
 
 @router.get("/{model_id}")
@@ -32,8 +38,14 @@ def model(app: CurrentApp, model_id: str) -> dict[str, Any]:
 
 
 @router.post("/{model_id}/promote")
-def promote_by_hand(app: CurrentApp, model_id: str) -> dict[str, Any]:
-    """Makes a model serve, whatever the judge said; the audit log keeps who did it."""
+def promote_by_hand(
+    app: CurrentApp, actor: CurrentActor, model_id: str, force: bool = False
+) -> dict[str, Any]:
+    """Makes a model serve; the audit log keeps who did it. A recogniser, whatever the judge said; a detector
+    that was not shown to be good only with `force`."""
     with app.records.transaction() as tx:
         found = views.find_model(tx, model_id)
-        return views.plain(promote.promote(tx, found.model_id, actor="http"))
+    if found.kind == wakeword_models.KIND:
+        return views.plain(wakeword_models.promote(app, model_id, actor=actor, force=force))
+    with app.records.transaction() as tx:
+        return views.plain(promote.promote(tx, found.model_id, actor=actor))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import PurePath
 from typing import Annotated, Any
@@ -14,7 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from phonoloop.app import wakeword_datasets as views
 from phonoloop.app.http.state import CurrentActor, CurrentApp
 from phonoloop.app.http.uploads import check_is_audio, kept
-from phonoloop.core.errors import InputError
+from phonoloop.app.views import plain
+from phonoloop.app.wakeword_training import WakeWish, submit_wakeword
+from phonoloop.core.errors import ConfigError, InputError
 from phonoloop.wakeword import datasets
 from phonoloop.wakeword.clips import Label
 from phonoloop.wakeword.datasets_add import add_file
@@ -22,6 +25,9 @@ from phonoloop.wakeword.datasets_model import id_from_phrase
 from phonoloop.wakeword.datasets_said import Wish, about_of
 
 router = APIRouter(prefix="/v1")
+
+#: no path: over HTTP only what ships can be named
+RECIPE_NAME = r"^[\w-]{0,64}$"
 
 
 class NewDataset(BaseModel):
@@ -48,6 +54,23 @@ class ClipChange(BaseModel):
     environment: str | None = None
     licence: str | None = None
     distance_m: float | None = None
+
+
+class TrainRequest(BaseModel):
+    """What to train on a dataset; the settings' recipe where none is named."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    dataset_id: str
+    config_overrides: dict[str, Any] = Field(
+        default_factory=dict, description="values of the recipe, nested or dotted: `optim.epochs`"
+    )
+    recipe: str = Field("", pattern=RECIPE_NAME)
+    negative_datasets: list[str] = Field(
+        default_factory=list, description="datasets of other phrases: all their clips are negatives"
+    )
+    initial: str = Field("", description="the detector to start from: an id, a run, or `current`")
+    synthesise: bool = Field(True, description="without it recordings alone are learned from")
 
 
 class Purge(BaseModel):
@@ -191,6 +214,35 @@ def restore_clip(app: CurrentApp, actor: CurrentActor, clip_id: str) -> dict[str
     """Takes a deletion back."""
     datasets.restore_clips(app.wake_datasets, [clip_id], actor=actor)
     return _clip(app, clip_id)
+
+
+@router.post("/train", status_code=202)
+def train(app: CurrentApp, request: TrainRequest) -> dict[str, Any]:
+    """Queues the training of a detector on a dataset; the answer is its job. 400 below the gate, counting
+    what is missing."""
+    given = request.model_dump()
+    overrides = given.pop("config_overrides")
+    refuse_paths(overrides)
+    others = tuple(given.pop("negative_datasets"))
+    return plain(submit_wakeword(app, WakeWish(**given, negative_datasets=others, overrides=overrides)))
+
+
+def refuse_paths(overrides: Mapping[str, Any], where: str = "") -> None:
+    """A backbone is a folder or a download: that is for whoever runs the server to name, in a recipe.
+
+    Raises:
+        ConfigError: `train.no_paths`.
+    """
+    for name, value in overrides.items():
+        if str(name).split(".")[-1] == "backbone":
+            raise ConfigError(
+                "a backbone cannot be named over HTTP",
+                code="train.no_paths",
+                subject=f"{where}{name}",
+                hint="Set it in a recipe on the server, and name that with WAKEWORD_RECIPE",
+            )
+        if isinstance(value, Mapping):
+            refuse_paths(value, f"{where}{name}.")
 
 
 @router.post("/datasets/{dataset_id}/purge")

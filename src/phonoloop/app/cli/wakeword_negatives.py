@@ -29,12 +29,15 @@ _CHOICE = 8
     "--words", "words_file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="More words."
 )
 @click.option(
-    "--piper", multiple=True, type=click.Path(exists=True, path_type=Path), help="A Piper voice; repeatable."
+    "--piper-voice",
+    multiple=True,
+    type=click.Path(exists=True, path_type=Path),
+    help="A Piper voice; repeatable.",
 )
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 def negatives(
-    phrase: str, language: str, words_file: Path | None, piper: tuple[Path, ...], **options: Any
+    phrase: str, language: str, words_file: Path | None, piper_voice: tuple[Path, ...], **options: Any
 ) -> None:
     """Write what is near the phrase as WAVs, to listen and reject.
 
@@ -51,7 +54,7 @@ def negatives(
     count, seed = options["count"], options["seed"]
     own = frequent_words(language)
     words = joined(read_words(words_file), own) if words_file else own
-    with voices_at_hand(piper) as (espeak, synthesizers):
+    with voices_at_hand(piper_voice) as (espeak, synthesizers):
         heard = read_phrase(phrase, language, espeak)
         found = find_confusables(heard, espeak, count=_CHOICE * count, seed=seed, words=words)
         written = write_samples(options["out"], heard, found, synthesizers, count=count, seed=seed)

@@ -265,6 +265,7 @@ def _trained(
 ) -> tuple[TrainResult, TrainResult | None]:
     common: dict[str, Any] = {
         "out_dir": request.out_dir,
+        "warm": request.continue_from is not None,
         "on_progress": told,
         "should_stop": shop.should_stop,
     }

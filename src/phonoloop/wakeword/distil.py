@@ -42,12 +42,14 @@ def teach(
     heard: Pools,
     seen: Pools,
     out_dir: Path,
+    warm: bool = False,
     on_progress: OnProgress = ignore_progress,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> tuple[TrainResult, TrainResult]:
     """Trains the teacher in `out_dir/teacher`, then the student in `out_dir`; both resume.
 
     Args:
+        warm: the student has learned before.
         heard, seen: the same strips, in the student's features and in the teacher's.
 
     Returns:
@@ -75,6 +77,7 @@ def teach(
         model=student,
         pools=heard,
         out_dir=out_dir,
+        warm=warm,
         taught=taught,
         on_progress=lambda told: on_progress(replace(told, fraction=share + (1 - share) * told.fraction)),
         should_stop=should_stop,

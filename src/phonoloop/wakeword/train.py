@@ -29,6 +29,7 @@ from phonoloop.training.schedule import one_cycle
 from phonoloop.training.seeds import seed_torch
 from phonoloop.wakeword.batches import Batch, Draw, Pools, mix
 from phonoloop.wakeword.config import OptimRecipe, WakeRecipe
+from phonoloop.wakeword.heads import Head
 from phonoloop.wakeword.losses import strip_loss, targets_of, teacher_loss
 from phonoloop.wakeword.model import WakeNet
 from phonoloop.wakeword.trial import Trial, try_out, worst_strips
@@ -37,6 +38,8 @@ WEIGHTS = "model.pt"
 _REPORT_EVERY_S = 0.5
 #: steps in a row without a finite gradient, after which a run is given up
 _MOST_NOT_FINITE = 20
+#: of each pool, to see how large features are
+_MEASURED_STRIPS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +138,7 @@ def train(
     pools: Pools,
     out_dir: Path,
     whole: bool = False,
+    warm: bool = False,
     taught: Mapping[str, np.ndarray] | None = None,
     on_progress: OnProgress = ignore_progress,
     should_stop: Callable[[], bool] = lambda: False,
@@ -144,6 +148,7 @@ def train(
 
     Args:
         whole: the pools hold samples rather than features of the front.
+        warm: the model has learned before; what it takes for the usual size of features stays.
         taught: a teacher's logits by pool; without them labels alone are learned.
 
     Raises:
@@ -160,6 +165,8 @@ def train(
         )
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
+    if not (warm or whole):
+        _standardise(model, pools)
     run = _start(recipe, model, Draw(pools, recipe, taught or {}), out_dir=out_dir, whole=whole)
     _epochs(run, on_progress, should_stop)
     run.model.load_weights(run.best)
@@ -172,6 +179,15 @@ def train(
         metrics=run.best_metrics,
         resumed_at_step=run.resumed_at_step,
     )
+
+
+def _standardise(model: WakeNet, pools: Pools) -> None:
+    """Tells a network that asks for it how large the features of these strips usually are."""
+    if not isinstance(model.net, Head):
+        return
+    some = [pool.take(range(0, len(pool), max(1, len(pool) // _MEASURED_STRIPS))) for pool in pools.learned]
+    vectors = torch.from_numpy(np.concatenate(some)).flatten(0, 1).double()
+    model.net.set_normalisation(vectors.mean(0).float(), vectors.std(0).float())
 
 
 def _start(recipe: WakeRecipe, model: WakeNet, draw: Draw, *, out_dir: Path, whole: bool) -> Run:

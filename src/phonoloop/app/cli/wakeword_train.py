@@ -24,12 +24,15 @@ _FILE = click.Path(exists=True, path_type=Path)
 
 
 @click.command(cls=ManyValues)
-@click.option("--phrase", required=True, help="What is to be heard.")
+@click.option("--phrase", help="What is to be heard; a dataset says it itself.")
 @click.option("--language", default="en", show_default=True, help="A language of espeak-ng: en-us, vi, de, …")
 @click.option("--positives", multiple=True, type=_FOLDER, help="Clips of the phrase; else synthesis alone.")
 @click.option("--negatives", multiple=True, type=_FOLDER, help="Other speech; several folders may follow.")
 @click.option("--noise", multiple=True, type=_FOLDER, help="Noise; several folders may follow.")
-@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Job folder.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Job folder.")
+@click.option("--dataset", "dataset_id", default="", help="Train on this dataset, as a job, and install it.")
+@click.option("--negative-dataset", "negative_datasets", multiple=True, help="Its clips are negatives too.")
+@click.option("--detach", is_flag=True, help="With --dataset: queue it and leave it to `phonoloop up`.")
 @click.option("--recipe", default="default", show_default=True, help="A recipe's name or a YAML file.")
 @click.option("--seed", type=click.IntRange(min=0), help="The recipe's if not given.")
 @click.option("--no-synthesis", is_flag=True, help="Learn from recordings alone.")
@@ -39,11 +42,24 @@ _FILE = click.Path(exists=True, path_type=Path)
 @click.option("--embedding", type=_FILE, help="Folder of the speech embedding's two ONNX files.")
 @click.option("--data", "data_dir", type=click.Path(file_okay=False, path_type=Path), help="Data folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
-def train(as_json: bool, piper_voice: tuple[Path, ...], **options: Any) -> None:
+def train(
+    as_json: bool,
+    piper_voice: tuple[Path, ...],
+    dataset_id: str,
+    negative_datasets: tuple[str, ...],
+    detach: bool,
+    **options: Any,
+) -> None:
     """Train a detector for a phrase: check, synthesise, learn, choose a threshold, measure, export.
 
-    The same command goes on where an earlier one was stopped or killed. What comes out is in OUT/export.
+    The same command goes on where an earlier one was stopped or killed. What comes out is in OUT/export;
+    trained on a dataset, it is installed in the data folder, and serves if it is shown to be better.
     """
+    if dataset_id:
+        _train_dataset(dataset_id, negative_datasets, options, detach=detach, as_json=as_json)
+        return
+    if not (options["phrase"] and options["out"]):
+        raise click.UsageError("Give --phrase and --out, or --dataset.")
     from phonoloop.app.voices import voices_at_hand
     from phonoloop.audio.decode import Decoder
     from phonoloop.wakeword.build import build
@@ -61,6 +77,26 @@ def train(as_json: bool, piper_voice: tuple[Path, ...], **options: Any) -> None:
             on_progress=_Teller(),
         )
     emit(as_json, {"model_id": made.model_id, **made.report}, lambda: _lines(made.report))
+
+
+def _train_dataset(
+    dataset_id: str, others: tuple[str, ...], options: dict[str, Any], *, detach: bool, as_json: bool
+) -> None:
+    from phonoloop.app.cli.wakeword_job import train_dataset
+    from phonoloop.app.wakeword_training import WakeWish
+
+    named = ("phrase", "out", "positives", "negatives", "noise", "rejects", "embedding")
+    if given := [f"--{name}" for name in named if options[name]]:
+        raise click.UsageError(f"{', '.join(given)} does not go with --dataset.")
+    wish = WakeWish(
+        dataset_id=dataset_id,
+        recipe=options["recipe"],
+        overrides={} if options["seed"] is None else {"seed": options["seed"]},
+        negative_datasets=others,
+        initial=options["continue_from"],
+        synthesise=not options["no_synthesis"],
+    )
+    train_dataset(wish, data_dir=options["data_dir"], detach=detach, as_json=as_json)
 
 
 def _request(options: dict[str, Any]) -> BuildRequest:

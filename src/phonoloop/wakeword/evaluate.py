@@ -294,5 +294,8 @@ def _about_outliers(names: Sequence[str]) -> tuple[str, ...]:
 def _about_silence(negatives: Scored) -> tuple[str, ...]:
     if not negatives.hours or negatives.hours_of_sound > 0.5 * negatives.hours:
         return ()
-    silent_h = negatives.hours - negatives.hours_of_sound
-    return (f"{silent_h:.2g} of {negatives.hours:.2g} h without the phrase are silent, which proves nothing",)
+    quiet_h = negatives.hours - negatives.hours_of_sound
+    return (
+        f"{quiet_h:.2g} of {negatives.hours:.2g} h without the phrase are near silence (below -60 dBFS), "
+        "which proves little",
+    )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from phonoloop.core.errors import InputError
-from phonoloop.testing.wakewords import LevelScorer, level_clip
+from phonoloop.testing.wake_levels import LevelScorer, level_clip
 from phonoloop.wakeword.clips import Label, WakeClip
 from phonoloop.wakeword.evaluate import evaluate
 from phonoloop.wakeword.groups import distance_band, groups_of
@@ -79,7 +79,7 @@ def test_the_same_audio_cannot_be_on_both_sides():
 def test_silence_is_told_apart_from_evidence():
     found = judged([], [WakeClip.of(np.zeros(160_000, np.int16), Label.NEGATIVE)])
     assert found.hours_of_sound == 0.0
-    assert any("silent" in told for told in found.warnings)
+    assert any("near silence" in told for told in found.warnings)
 
 
 # verdict

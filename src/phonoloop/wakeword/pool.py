@@ -175,7 +175,7 @@ class _Writer:
 
 def _row(utterance: Utterance, start: int, samples: int, error: str) -> PoolRow:
     kept: dict[str, Any] = asdict(utterance)
-    for name in ("level_dbfs", "phonemes"):
+    for name in ("level_dbfs", "tract", "phonemes"):
         del kept[name]
     return PoolRow(key=utterance.key, start=start, samples=samples, error=error, **kept)
 

@@ -48,7 +48,7 @@ def write_samples(
     chosen = [*doubtful, *nearest_of_each_kind(found.used, count - len(doubtful))]
     by_text = {one.text: one for one in chosen}
     plan = [
-        replace(utterance, speed=1.0, pitch=1.0, level_dbfs=-20.0)
+        replace(utterance, speed=1.0, pitch=1.0, tract=1.0, level_dbfs=-20.0)
         for at, one in enumerate(chosen)
         for utterance in plan_negatives(phrase, [one], synthesizers, count=1, seed=seed + at)
     ]

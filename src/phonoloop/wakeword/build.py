@@ -37,6 +37,7 @@ from phonoloop.wakeword.data import plans
 from phonoloop.wakeword.distil import teach
 from phonoloop.wakeword.export import Facts, conclude, export, load_network
 from phonoloop.wakeword.features import Ear, FrontEar, PoolPlan, compute, keep_audio, open_pool
+from phonoloop.wakeword.figures import draw
 from phonoloop.wakeword.infer import WakeModel
 from phonoloop.wakeword.inputs import Inputs, Sources, read_inputs
 from phonoloop.wakeword.model import WakeNet, build_model, parameter_count
@@ -360,7 +361,7 @@ def _conclude(
         verdict=evaluation.verdict.outcome.value,
     )
     draft, folder = request.out_dir / DRAFT, request.out_dir / EXPORT
-    conclude(draft, folder, facts=facts)
+    conclude(draft, folder, facts=facts, pictures=draw(evaluation, request.out_dir / FIGURES))
     told = [*warnings, *settled.operating.warnings, *evaluation.warnings, *_of_outliers(settled)]
     report = facts.to_dict() | {
         "export": str(folder),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from phonoloop.audio.augment import WaveAugmentConfig
+from phonoloop.audio.rooms import RoomConfig
 from phonoloop.training import recipes
 from phonoloop.training.strict import build, read_yaml, to_mapping
 from phonoloop.wakeword import model_config
@@ -75,10 +76,11 @@ class PieceRecipe:
 
 
 def _wave() -> WaveAugmentConfig:
-    """Speed is changed piece by piece, and a strip has its length already."""
+    """Speed is changed piece by piece, a strip has its length already, and rooms are computed ones."""
     return WaveAugmentConfig(
         speeds=(1.0,),
         pad_probability=0.0,
+        room_probability=0.0,
         noise_probability=0.6,
         noise_snr_db=(0.0, 30.0),
         floor_probability=1.0,
@@ -93,10 +95,15 @@ class AugmentRecipe:
 
     Attributes:
         piece: to single clips.
-        wave: to whole strips: rooms, noises, channels, floors, volume.
+        room_probability: of a strip to be heard in a room.
+        rooms: how many different ones. room: what they are like.
+        wave: to whole strips: noises, channels, floors, volume.
     """
 
     piece: PieceRecipe = field(default_factory=PieceRecipe)
+    room_probability: float = 0.4
+    rooms: int = 100
+    room: RoomConfig = field(default_factory=RoomConfig)
     wave: WaveAugmentConfig = field(default_factory=_wave)
 
 
@@ -336,6 +343,7 @@ def _material_rules(recipe: WakeRecipe) -> list[recipes.Rule]:
         ("material.held_out_copies", material.held_out_copies >= 1, "at least 1"),
         ("material.longest_s", 0 < material.shortest_s < material.longest_s, "more than the shortest"),
         ("augment.piece.speed", positive, "factors are above 0"),
+        ("augment.rooms", recipe.augment.rooms >= 1, "at least 1"),
         ("augment.wave.speeds", wave.speeds == (1.0,), "is set by augment.piece.speed for wake words"),
         ("augment.wave.pad_probability", wave.pad_probability == 0, "strips have one length: 0"),
         ("target.positive_ms", recipe.target.positive_ms >= model_config.STEP_MS, "at least a step, 80 ms"),
@@ -348,6 +356,7 @@ def _share_rules(recipe: WakeRecipe) -> list[recipes.Rule]:
     shares = {
         "augment.piece.speed_probability": recipe.augment.piece.speed_probability,
         "augment.piece.pitch_probability": recipe.augment.piece.pitch_probability,
+        "augment.room_probability": recipe.augment.room_probability,
         "augment.piece.context_probability": recipe.augment.piece.context_probability,
         "loss.alpha": recipe.loss.alpha,
         "loss.hardest": recipe.loss.hardest,

@@ -110,7 +110,9 @@ class _Side:
     @cached_property
     def _maker(self) -> StripMaker:
         noises = [to_float(pcm) for pcm in self._noises]
-        return StripMaker(self.recipe, noises, [*self._recordings, *(one.pcm for one in self._others)])
+        others = [*self._recordings, *(one.pcm for one in self._others)]
+        # a room that is trained in is not tried out in
+        return StripMaker(self.recipe, noises, others, self.recipe.seed + (0 if self._trains else 1_000_003))
 
     @cached_property
     def _pieces(self) -> list[Piece]:

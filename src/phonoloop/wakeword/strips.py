@@ -12,7 +12,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from phonoloop.audio.augment import WaveAugment, change_speed, speech_power
+from phonoloop.audio.augment import (
+    WaveAugment,
+    apply_response,
+    change_speed,
+    speech_power,
+    transform_length,
+)
+from phonoloop.audio.rooms import room_bank
 from phonoloop.audio.tempo import change_pitch, change_tempo
 from phonoloop.audio.wav import to_float
 from phonoloop.core.units import CANONICAL_RATE_HZ
@@ -56,15 +63,26 @@ class StripMaker:
     Attributes:
         noises: recordings to mix in, each (n,) float32 at 16,000 Hz.
         others: what else is heard beside the phrase: int16 (n,) recordings and utterances.
+        seed: of the rooms.
     """
 
     recipe: WakeRecipe
     noises: Sequence[np.ndarray] = ()
     others: Sequence[np.ndarray] = ()
+    seed: int = 0
     _wave: WaveAugment = field(init=False, repr=False)
+    _rooms: list[np.ndarray] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_wave", WaveAugment(self.recipe.augment.wave, self.noises))
+        augment = self.recipe.augment
+        rooms = room_bank(
+            augment.rooms if augment.room_probability else 0, seed=self.seed, config=augment.room
+        )
+        object.__setattr__(self, "_rooms", [self._response(one.samples) for one in rooms])
+
+    def _response(self, impulse: np.ndarray) -> np.ndarray:
+        return np.fft.rfft(impulse, transform_length(self.samples)).astype(np.complex64)
 
     @property
     def samples(self) -> int:
@@ -77,7 +95,7 @@ class StripMaker:
         strip = np.zeros(self.samples, np.float32)
         _lay(strip, speech, at)
         self._surround(strip, rng, first=at, last=at + len(speech), power=speech_power(speech))
-        return self._wave(strip, rng), at + end
+        return self._heard(strip, rng), at + end
 
     def _place_of_end(self, rng: np.random.Generator, spoken: int) -> int:
         """Anywhere from where the phrase just fits to where its window just fits."""
@@ -93,7 +111,7 @@ class StripMaker:
         speech, end = self._varied(Piece(part, piece.start, len(part)), rng)
         strip = np.zeros(self.samples, np.float32)
         _lay(strip, speech, self._place_of_end(rng, end) - end)
-        return self._wave(strip, rng)
+        return self._heard(strip, rng)
 
     def of_utterances(self, utterances: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
         """One int16 utterance after the other as far as there is room, with pauses: (samples,) float32."""
@@ -103,7 +121,7 @@ class StripMaker:
             speech = self._sped(to_float(pcm), rng)
             _lay(strip, speech, at)
             at += len(speech) + int(rng.integers(CANONICAL_RATE_HZ // 20, CANONICAL_RATE_HZ // 2))
-        return self._wave(strip, rng)
+        return self._heard(strip, rng)
 
     def of_recordings(
         self, recordings: Sequence[np.ndarray], chances: np.ndarray, rng: np.random.Generator
@@ -118,11 +136,17 @@ class StripMaker:
             heard = self._sped(to_float(pcm[first : first + 2 * wanted]), rng)[:wanted]
             _lay(strip, heard, at)
             at += max(len(heard), _FADE) + int(rng.integers(0, CANONICAL_RATE_HZ // 4))
-        return self._wave(strip, rng)
+        return self._heard(strip, rng)
 
     def of_nothing(self, rng: np.random.Generator) -> np.ndarray:
         """What a microphone hears while nobody is there: (samples,) float32."""
-        return self._wave(np.full(self.samples, 1e-5, np.float32), rng)
+        return self._heard(np.full(self.samples, 1e-5, np.float32), rng)
+
+    def _heard(self, strip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """From where it is said to what a microphone makes of it."""
+        if self._rooms and rng.random() < self.recipe.augment.room_probability:
+            strip = apply_response(strip, self._rooms[int(rng.integers(len(self._rooms)))])
+        return self._wave(strip, rng)
 
     def _varied(self, piece: Piece, rng: np.random.Generator) -> tuple[np.ndarray, int]:
         """Tempo and pitch; gives the samples and where the speech ends in them."""

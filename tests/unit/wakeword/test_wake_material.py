@@ -109,7 +109,9 @@ class TestStrips:
     RECIPE = recipe_from_dict({})
 
     def test_a_strip_with_the_phrase_has_its_length_and_says_where_it_ends(self):
-        maker = StripMaker(recipe_from_dict({"augment": {"wave": QUIET, "piece": PLAIN}}))
+        maker = StripMaker(
+            recipe_from_dict({"augment": {"wave": QUIET, "piece": PLAIN, "room_probability": 0.0}})
+        )
         spoken = (say("moka") * 32_767).astype(np.int16)
         for seed in range(20):
             strip, end = maker.with_phrase(Piece.whole(spoken), np.random.default_rng(seed))

@@ -39,13 +39,15 @@ class BeepEnd(Streaming):
         self.past = Past(_MELS, _FRAMES)
         self.state_shapes = self.past.state_shapes
         self.fall = nn.Conv1d(_MELS, 2, 2 * _FRAMES, stride=_FRAMES, bias=False)
+        self.decide = nn.Conv1d(2, 1, 1)
         with torch.no_grad():
             self.fall.weight.copy_(_fall_weights(front_end))
+            self.decide.weight.copy_(torch.tensor([_STEEPNESS, -_STEEPNESS]).reshape(1, 2, 1))
+            self.decide.bias.fill_(-_STEEPNESS * _MIDDLE)
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         seen, kept = self.past.step((x - self.silence).transpose(1, 2), state)
-        beep, others = self.fall(seen).unbind(1)
-        return _STEEPNESS * (beep - others.relu() - _MIDDLE), kept
+        return self.decide(self.fall(seen).relu()).squeeze(1), kept
 
 
 def _fall_weights(front_end: FrontEnd) -> Tensor:

@@ -47,7 +47,9 @@ def _measured(metadata: Mapping[str, Any]) -> Iterator[str]:
 
 def _made_of(metadata: Mapping[str, Any]) -> Iterator[str]:
     yield "\n## Made of\n"
-    yield from _lines(metadata["provenance"])
+    known = {name: value for name, value in metadata["provenance"].items() if name != "recipe"}
+    yield from _lines(known)
+    yield "- The recipe is in metadata.json"
     yield "\n## Licences\n"
     licences = sorted(metadata["licences"].items())
     yield from (f"- {source}: {licence}" for source, licence in licences)

@@ -38,7 +38,7 @@ from phonoloop.wakeword.artefact import (
     read_metadata,
 )
 from phonoloop.wakeword.card import card
-from phonoloop.wakeword.golden import check_int8, check_same_everywhere, golden_audio
+from phonoloop.wakeword.golden import check_int8, check_same_everywhere, golden_audio, one_thread
 from phonoloop.wakeword.graph import signed, trace_stream, whole_of
 from phonoloop.wakeword.model import WakeNet, build_model, parameter_count
 from phonoloop.wakeword.model_config import ModelRecipe
@@ -109,7 +109,7 @@ def export(model: WakeNet, folder: Path, *, facts: Facts, audio: Sequence = ()) 
     """
     network = copy.deepcopy(model).cpu().eval()
     described = describe_network(network)
-    with written_whole(folder) as staging:
+    with written_whole(folder) as staging, one_thread():
         checkpoint.save_weights(staging / WEIGHTS, network.weights())
         heard = golden_audio(audio)
         _write_graphs(staging, network, described)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,6 +78,18 @@ def check_int8(folder: Path, stream: np.ndarray, *, step_samples: int) -> dict[s
         "highest_in_float": float(one.max()),
         "seconds": round(len(stream) / CANONICAL_RATE_HZ, 1),
     }
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """A step of a small network is too little work to share: threads that wait for each other took ten
+    times as long where other programs run too."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @torch.no_grad()

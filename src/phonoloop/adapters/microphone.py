@@ -17,6 +17,7 @@ from phonoloop.core.units import CANONICAL_RATE_HZ
 _BLOCK_S = 0.04
 #: blocks that may wait while somebody is slow: 8 s
 _MOST_WAITING = 200
+_PATIENCE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,8 @@ def input_devices() -> list[InputDevice]:
 
 
 class Microphone:
-    """Blocks of float32 (n,) at 16,000 Hz as they are heard, without end. A context manager.
+    """Blocks of float32 (n,) at 16,000 Hz as they are heard, without end (or `microphone.gone`). A context
+    manager.
 
     Args:
         device: number or part of the name; the system's own where None.
@@ -110,7 +112,23 @@ class Microphone:
 
     def __iter__(self) -> Iterator[np.ndarray]:
         while True:
-            yield self._resampler.push(self._waiting.get())
+            yield self._resampler.push(self._next_block())
+
+    def _next_block(self) -> np.ndarray:
+        """
+        Raises:
+            UnavailableError: `microphone.gone`, where the device stopped, as when it is unplugged.
+        """
+        while True:
+            try:
+                return self._waiting.get(timeout=_PATIENCE_S)
+            except queue.Empty:
+                if not self._stream.active:
+                    raise UnavailableError(
+                        "the microphone has stopped",
+                        code="microphone.gone",
+                        hint="Connect it and start again",
+                    ) from None
 
     def _rate_hz(self) -> int:
         """16,000 Hz where the device can, else what it likes best."""

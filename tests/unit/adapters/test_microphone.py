@@ -100,6 +100,18 @@ def test_audio_that_is_lost_is_counted(port_audio):
         assert microphone.overruns > 40
 
 
+def test_a_microphone_that_is_unplugged_is_said(port_audio):
+    with Microphone("USB array") as microphone:
+        (stream,) = port_audio.open
+        stream.active = False
+        port_audio.play(sounds.tone(440, 0.04))
+        blocks = iter(microphone)
+        assert len(next(blocks)) == 640  # what had been heard is not lost
+        with pytest.raises(UnavailableError) as caught:
+            next(blocks)
+    assert caught.value.code == "microphone.gone"
+
+
 def test_no_such_microphone_is_said(port_audio):
     with pytest.raises(NotFoundError) as caught, Microphone("Gramophone"):
         pass

@@ -262,6 +262,12 @@ def test_int8_decides_the_same_and_its_difference_is_measured(exported):
     assert ((one.scores(audio) > 0.5) == (other.scores(audio) > 0.5)).all()
 
 
+def test_the_whole_int8_graph_equals_its_stream(exported):
+    audio = with_beeps(4.0, [1.0, 2.5])
+    heard = session_for(exported / INT8_MODEL, threads=1).run(["scores"], {"audio": audio[None]})[0][0]
+    np.testing.assert_allclose(heard, WakeModel.load(exported, int8=True).scores(audio), atol=1e-6)
+
+
 def test_without_an_int8_graph_int8_is_refused(copy):
     (copy / INT8_STREAM_MODEL).unlink()
     rewrite(copy)

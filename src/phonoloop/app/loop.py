@@ -99,7 +99,7 @@ def consumers(app: App) -> list[Consumer]:
         _consumer(
             "asr-backlog",
             [events.MODEL_PROMOTED],
-            lambda event: _hear_what_waits(app, ears),
+            lambda event: _hear_what_waits(app, ears) if event.data["kind"] == "asr" else None,
             lease_s=TRANSCRIBE_LEASE_S,
         ),
         _consumer(

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from phonoloop.app import wakeword_models
 from phonoloop.app.bootstrap import App
 from phonoloop.app.leftovers import end_dead_leases, sweep
 from phonoloop.app.loop import consumers
@@ -50,6 +51,7 @@ class Services:
     def __enter__(self) -> Services:
         end_dead_leases(self._app)
         sweep(self._app)
+        wakeword_models.follow(self._app)
         self._consumers.start()
         for thread in self._threads:
             thread.start()

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,7 +111,9 @@ def recipe_for(app: App, wish: WakeWish) -> dict[str, Any]:
         "min_positives": settings.wakeword_min_positives,
         "min_negatives": settings.wakeword_min_negatives,
     }
-    own: dict[str, Any] = {"gate": gate, "device": settings.device}
+    own: dict[str, Any] = {"gate": gate}
+    if settings.device != "auto":
+        own["device"] = settings.device
     if settings.threads:
         own["threads"] = settings.threads
     wanted = merged(merged(base, own), _nested(wish.overrides))
@@ -366,9 +368,20 @@ def _metrics(report: Mapping[str, Any], told: Sequence[str]) -> dict[str, Any]:
         "language": report["language"],
         "verdict": report["verdict"],
         "reasons": list(verdict.get("reasons", ())),
-        "measured": list(report.get("measured", ())),
+        "measured": list(measured(evaluation)),
+        "figures": {name: evaluation[name] for name in ("misses", "false_accepts") if name in evaluation},
         "warnings": [*told, *report.get("warnings", ())],
     }
+
+
+def measured(evaluation: Mapping[str, Any]) -> Iterator[str]:
+    """The figures as sentences, each with what it was counted on."""
+    if "misses" not in evaluation:
+        return
+    yield f"misses {evaluation['misses']['text']}"
+    for snr_db, rate in evaluation.get("misses_at_snr_db", {}).items():
+        yield f"with noise at {snr_db} dB {rate['text']}"
+    yield f"false accepts {evaluation['false_accepts']['text']}"
 
 
 def artifacts(app: App, run: TrainingRun, model: Model, report: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import pytest
 
@@ -44,13 +45,6 @@ def draft(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def app(tmp_path):
-    settings = Settings(data_dir=tmp_path / "data", wakeword_min_positives=3, wakeword_min_negatives=2)
-    with open_app(settings) as opened:
-        yield opened
-
-
 @pytest.fixture(scope="module")
 def sounds(tmp_path_factory):
     """Twelve clips as files."""
@@ -60,10 +54,28 @@ def sounds(tmp_path_factory):
     return folder
 
 
+def opened(data):
+    return open_app(Settings(data_dir=data, wakeword_min_positives=3, wakeword_min_negatives=2))
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory, sounds):
+    """A data folder with a dataset: four positives of two speakers, two negatives; copied, not changed."""
+    data = tmp_path_factory.mktemp("filled") / "data"
+    with opened(data) as app:
+        fill(app, sounds, "computer", {0: "An", 1: "An", 2: "Binh", 3: "Binh"}, {4: "Chi", 5: ""})
+    return data
+
+
 @pytest.fixture
-def computer(app, sounds):
-    """Four positives of two speakers, two negatives."""
-    fill(app, sounds, "computer", {0: "An", 1: "An", 2: "Binh", 3: "Binh"}, {4: "Chi", 5: ""})
+def app(filled, tmp_path):
+    shutil.copytree(filled, tmp_path / "data")
+    with opened(tmp_path / "data") as app:
+        yield app
+
+
+@pytest.fixture
+def computer(app):
     return "computer"
 
 
@@ -108,11 +120,15 @@ class Builder:
             phrase=request.phrase,
             language=request.language,
             verdict=self.verdict,
-            evaluation={"verdict": {"outcome": self.verdict, "reasons": ["because"]}},
+            evaluation={
+                "verdict": {"outcome": self.verdict, "reasons": ["because"]},
+                "misses": {"missed": 0, "clips": 4, "text": "0 of 4"},
+                "false_accepts": {"events": 1, "hours": 2.0, "text": "1 in 2 h"},
+            },
             licences={"clips": "CC0-1.0"},
         )
         conclude(self.draft, request.out_dir / "export", facts=facts)
-        report = facts.to_dict() | {"measured": ["misses: 0 of 4"], "warnings": ["too few"]}
+        report = facts.to_dict() | {"warnings": ["too few"]}
         return BuildResult(facts.model_id, request.out_dir / "export", report)
 
 
@@ -151,9 +167,9 @@ def model(app, name):
 
 
 def test_below_the_gate_nothing_is_queued_and_what_is_missing_is_counted(app, sounds):
-    fill(app, sounds, "computer", {0: "An"})
+    fill(app, sounds, "jarvis", {0: "An"})
     with pytest.raises(InputError) as refused:
-        submit_wakeword(app, WakeWish(dataset_id="computer", recipe="debug"))
+        submit_wakeword(app, WakeWish(dataset_id="jarvis", recipe="debug"))
     assert refused.value.code == "dataset.gate"
     assert "1 of 3 positive clips and 0 of 2 negative" in refused.value.message
     with app.records.transaction() as tx:
@@ -197,6 +213,7 @@ def test_a_detector_is_installed_whole_with_its_lineage(app, computer, builder):
     told = []
     job = submit_wakeword(app, WakeWish(dataset_id=computer, recipe="debug"))
     result = run(app, job, told)
+    assert result["measured"] == ["misses 0 of 4", "false accepts 1 in 2 h"]
     found = model(app, result["run_id"])
     folder = app.data_dir / "models" / "wakeword" / result["run_id"]
     assert {"wake_model.onnx", "wake_stream.onnx", "metadata.json", "report.json", "card.md"} <= {

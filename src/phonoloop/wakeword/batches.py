@@ -82,7 +82,8 @@ class Draw:
                 through all such pools; empty before the first mining.
         """
         rng = generator(self.recipe.seed, "batch", step)
-        picked = [*self._phrases(rng), *self._negatives(rng, worst)]
+        both = [*self._phrases(rng), *self._negatives(rng, worst)]
+        picked = [(pool, rows) for pool, rows in both if len(rows)]
         heard = [pool.take(rows) for pool, rows in picked]
         ends = np.concatenate([pool.ends[rows] for pool, rows in picked])
         taught = [self.taught[pool.name][rows] for pool, rows in picked] if self.taught else []

@@ -17,6 +17,7 @@ from phonoloop.wakeword.losses import strip_loss, targets_of
 
 #: shares of the strips without the phrase that may be taken for it
 _FALSE_SHARES = (0.0, 0.002, 0.005, 0.01, 0.02)
+_ENOUGH = 200
 _AT_ONCE = 128
 #: what a tenth of the loss is worth in misses: it decides between epochs that miss equally often
 _LOSS_WEIGHT = 0.1
@@ -60,17 +61,26 @@ def logits_of(net: nn.Module, pool: Pool, numerics: Numerics) -> np.ndarray:
 
 
 def try_out(net: nn.Module, pools: Pools, recipe: WakeRecipe, numerics: Numerics) -> Trial:
-    """On what is held out."""
+    """On what is held out.
+
+    How often it may be wrong is counted on recordings where there are enough of them: among the
+    synthesised ones half are chosen because they sound like the phrase.
+    """
     said = np.concatenate([logits_of(net, pool, numerics) for pool in pools.held_phrase])
     ends = np.concatenate([pool.ends for pool in pools.held_phrase])
-    other = np.concatenate([logits_of(net, pool, numerics) for pool in pools.held_others])
+    by_pool = {pool.name: logits_of(net, pool, numerics) for pool in pools.held_others}
+    other = np.concatenate(list(by_pool.values()))
+    recorded = by_pool.get("tune_recorded", other[:0])
     none = np.full(len(other), -1, ends.dtype)
     both = torch.from_numpy(np.concatenate([said, other]))
     targets = targets_of(torch.from_numpy(np.concatenate([ends, none])), both.shape[1], recipe.target)
     loss = strip_loss(both, targets, recipe.loss, torch.ones(len(both)))
     high = targets.high.numpy()[: len(said)]
     return Trial(
-        miss=mean_miss(np.where(high, said, -np.inf).max(1), other.max(1)),
+        miss=mean_miss(
+            np.where(high, said, -np.inf).max(1),
+            (recorded if len(recorded) >= _ENOUGH else other).max(1),
+        ),
         loss=float(loss),
         phrases=len(said),
         others=len(other),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ def write_whole(path: Path, data: bytes) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        # not by `tempfile`: its files are for their owner alone, and another user may have to read this
+        with path.with_name(f".{path.name}.{uuid.uuid4().hex}").open("xb") as file:
             _write_synced(file, data, path)
         _sync_folder(path.parent)
     except OSError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import tempfile
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,16 +26,18 @@ _UNHASHED = (METADATA, CARD)
 @contextmanager
 def written_whole(folder: Path) -> Iterator[Path]:
     """Gives an empty folder to write into, which becomes `folder` at the end, in the place of an earlier
-    one; after an error nothing of it stays."""
+    one; after an error nothing of it stays, and the earlier one does."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    staging, earlier = (folder.with_name(f".{folder.name}.{uuid.uuid4().hex}") for _ in range(2))
+    staging.mkdir()
     try:
         yield staging
         if folder.exists():
-            shutil.rmtree(folder)
+            folder.rename(earlier)
         staging.rename(folder)
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        for leftover in (staging, earlier):
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def file_hashes(folder: Path) -> dict[str, str]:

@@ -248,7 +248,8 @@ class _Stage:
         self.on_progress(
             Progress(
                 "train",
-                epoch=min(run.epoch + 1, self.epochs),
+                # one that has just ended is counted already
+                epoch=run.epoch if metrics is not None else min(run.epoch + 1, self.epochs),
                 epochs=self.epochs,
                 step=run.step,
                 fraction=fraction,

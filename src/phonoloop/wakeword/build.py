@@ -31,9 +31,9 @@ from phonoloop.training.progress import OnProgress, Progress, ignore_progress
 from phonoloop.training.seeds import seed_everything
 from phonoloop.wakeword.artefact import read_metadata
 from phonoloop.wakeword.batches import Pools
-from phonoloop.wakeword.clips import AudioDecoder
+from phonoloop.wakeword.clips import AudioDecoder, marks_of
 from phonoloop.wakeword.config import WakeRecipe, check, recipe_to_dict
-from phonoloop.wakeword.data import plans
+from phonoloop.wakeword.data import Material, plans
 from phonoloop.wakeword.distil import teach
 from phonoloop.wakeword.export import Facts, conclude, export, load_network
 from phonoloop.wakeword.features import Ear, FrontEar, PoolPlan, compute, keep_audio, open_pool
@@ -311,6 +311,7 @@ def _facts(
             },
             "teacher": networks.teacher.choice.why if networks.teacher else "",
             "counts": inputs.counts,
+            "heard": _heard(inputs.material),
             "synthesised": spoken.counts,
             "training": {
                 "best_epoch": trained.best_epoch,
@@ -320,6 +321,12 @@ def _facts(
             },
         },
     )
+
+
+def _heard(material: Material) -> list[str]:
+    """Marks of all that was learned or chosen from, so that nobody judges it on them by mistake."""
+    sides = (material.phrase, material.negatives, material.noise)
+    return marks_of(clip for side in sides for clip in (*side.train, *side.tune))
 
 
 def _judge(

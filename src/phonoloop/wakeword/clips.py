@@ -35,6 +35,9 @@ SUFFIXES = frozenset(
     )
 )
 
+#: of a clip's id: 64 bits, so that ten thousand clips do not make a description of megabytes
+_MARK_DIGITS = 16
+
 
 class Label(StrEnum):
     """`NOISE`: nobody speaks in it; a negative for all other purposes."""
@@ -300,3 +303,14 @@ def without(clips: Sequence[WakeClip], others: Iterable[WakeClip]) -> tuple[Wake
     """
     taken = {clip.clip_id for clip in others}
     return tuple(clip for clip in clips if clip.clip_id not in taken)
+
+
+def marks_of(clips: Iterable[WakeClip]) -> list[str]:
+    """What a model's description keeps of the clips it learned from, sorted: enough to know them again."""
+    return sorted({clip.clip_id[:_MARK_DIGITS] for clip in clips})
+
+
+def unheard(clips: Sequence[WakeClip], marks: Iterable[str]) -> tuple[WakeClip, ...]:
+    """The clips that are not among those a model learned from."""
+    known = set(marks)
+    return tuple(clip for clip in clips if clip.clip_id[:_MARK_DIGITS] not in known)

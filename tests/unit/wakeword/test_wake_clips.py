@@ -9,7 +9,7 @@ from phonoloop.audio.wav import to_float
 from phonoloop.core.errors import NotFoundError, ResourceError
 from phonoloop.testing.intake import PlainDecoder, babble, write_sound
 from phonoloop.wakeword.clip_flags import ClipRules, flags_of
-from phonoloop.wakeword.clips import Label, WakeClip, read_clips, without
+from phonoloop.wakeword.clips import Label, WakeClip, marks_of, read_clips, unheard, without
 
 
 def write(path, seed=0, duration_s=1.0):
@@ -79,6 +79,14 @@ def test_the_same_audio_is_never_on_both_sides(tmp_path):
     write(tmp_path / "test" / "new.wav", seed=6)
     left = without(read(tmp_path / "test").clips, read(tmp_path / "train").clips)
     assert [clip.path.name for clip in left] == ["new.wav"]
+
+
+def test_a_model_knows_again_what_it_heard(tmp_path):
+    write(tmp_path / "train" / "a.wav", seed=5)
+    write(tmp_path / "test" / "other_name.wav", seed=5)
+    write(tmp_path / "test" / "new.wav", seed=6)
+    marks = marks_of(read(tmp_path / "train").clips)
+    assert [clip.path.name for clip in unheard(read(tmp_path / "test").clips, marks)] == ["new.wav"]
 
 
 def test_labels_json_says_who_speaks_and_how(tmp_path):

@@ -87,6 +87,7 @@ def _report(
     trigger = detector.trigger if threshold is None else replace(detector.trigger, threshold=threshold)
     with progress("Judging", enabled=not as_json) as bar:
         heard = _read(positives, negatives, noise, bar)
+        left_out = _leave_out(heard, detector.metadata["provenance"].get("heard", ()))
         evaluation = judge(
             detector,
             trigger,
@@ -101,7 +102,7 @@ def _report(
     return (
         _said_of_model(detector)
         | to_report(evaluation)
-        | _said_of(heard)
+        | _said_of(heard, left_out)
         | {"figures": [str(p) for p in drawn]}
     )
 
@@ -147,21 +148,42 @@ def _said_of_model(detector: Any) -> dict[str, Any]:
     }
 
 
-def _said_of(heard: dict[str, Any]) -> dict[str, Any]:
+def _leave_out(heard: dict[str, Any], marks: Sequence[str]) -> dict[str, int]:
+    """Takes away what the model learned from or had its threshold chosen on; says how many of each kind.
+
+    Raises:
+        InputError: `wakeword.all_heard`, where nothing is left of a kind.
+    """
+    from phonoloop.wakeword.clips import unheard
+
+    left_out = {}
+    for name, found in list(heard.items()):
+        kept = unheard(found.clips, marks)
+        left_out[name] = len(found.clips) - len(kept)
+        if found.clips and not kept:
+            raise InputError(
+                f"the model was made from all of the {name}: on them it looks good whatever it does",
+                code="wakeword.all_heard",
+                hint="Name recordings that were not given to its training",
+            )
+        heard[name] = replace(found, clips=kept)
+    return left_out
+
+
+def _said_of(heard: dict[str, Any], left_out: dict[str, int]) -> dict[str, Any]:
     """What was found in the folders, and what is wrong with it."""
+    return {"audio": {name: _said_of_clips(clips, left_out[name]) for name, clips in heard.items()}}
+
+
+def _said_of_clips(clips: Any, left_out: int) -> dict[str, Any]:
+    known = f"{left_out} clips were left out: the model was made from them"
     return {
-        "audio": {
-            name: {
-                "clips": len(clips.clips),
-                "seconds": round(clips.duration_s, 3),
-                "speakers": len(clips.speakers),
-                "flagged": clips.flagged,
-                "refused": [
-                    {"file": one.name, "code": one.code, "reason": one.reason} for one in clips.refused
-                ],
-                "copies": len(clips.copies),
-                "warnings": clips.warnings(),
-            }
-            for name, clips in heard.items()
-        }
+        "clips": len(clips.clips),
+        "seconds": round(clips.duration_s, 3),
+        "speakers": len(clips.speakers),
+        "left_out": left_out,
+        "flagged": clips.flagged,
+        "refused": [{"file": one.name, "code": one.code, "reason": one.reason} for one in clips.refused],
+        "copies": len(clips.copies),
+        "warnings": [known, *clips.warnings()] if left_out else clips.warnings(),
     }

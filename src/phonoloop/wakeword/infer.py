@@ -170,7 +170,7 @@ class ScoreStream:
 
 def _checked(samples: np.ndarray) -> np.ndarray:
     whole_numbers = np.issubdtype(samples.dtype, np.integer)
-    if samples.ndim != 1 or whole_numbers or not np.isfinite(samples.sum()):
+    if samples.ndim != 1 or whole_numbers or not np.isfinite(samples).all():
         raise AudioError(
             f"these are no samples: {samples.dtype} of shape {samples.shape}, or not finite",
             code="audio.not_samples",

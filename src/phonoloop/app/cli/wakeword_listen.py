@@ -199,8 +199,8 @@ class _Ears:
             emit(self._as_json, body, lambda body=body: [_line(body)])
 
     def lost(self, overruns: int) -> None:
-        """Says when the microphone had to throw audio away."""
-        if overruns > self.overruns:
+        """Says, the first time, that the microphone had to throw audio away; the summary says how often."""
+        if overruns and not self.overruns:
             click.echo("Audio was lost: this machine is too slow, or busy.", err=True)
         self.overruns = overruns
 

@@ -105,9 +105,15 @@ def dataset_of(context: DatasetContext, clip_id: str) -> str:
     Raises:
         NotFoundError: `clip.missing`.
     """
-    name = _checked_clip_id(clip_id)
+    dataset_id = _home(context, _checked_clip_id(clip_id))
+    clip_in(get(context, dataset_id), clip_id)
+    return dataset_id
+
+
+def _home(context: DatasetContext, clip_id: str) -> str:
+    """The dataset in whose folder its audio lies."""
     for dataset_id in dataset_ids(context.root):
-        if context.blobs.stat(clip_key(dataset_id, name)) and name in get(context, dataset_id).clips:
+        if context.blobs.stat(clip_key(dataset_id, clip_id)):
             return dataset_id
     raise _no_clip(clip_id)
 
@@ -286,7 +292,7 @@ def _each(
 ) -> list[DatasetClip]:
     """Changes clips of one dataset together; `changed` gives None where there is nothing to do."""
     names = [_checked_clip_id(one) for one in clip_ids]
-    homes = {dataset_of(context, name) for name in names}
+    homes = {_home(context, name) for name in names}
     if len(homes) > 1:
         raise InputError(
             f"these clips are in {len(homes)} datasets: {', '.join(sorted(homes))}",

@@ -82,6 +82,22 @@ class Fingerprints:
         return best
 
 
+def copies(prints: Sequence[np.ndarray]) -> list[int]:
+    """For each, the index of the first one that it is a copy of; its own where it is of none."""
+    found: list[int] = []
+    tables: list[Fingerprints] = []
+    for index, bits in enumerate(prints):
+        recent = len(tables) * _AT_ONCE
+        if index - recent == _AT_ONCE:
+            tables.append(Fingerprints(prints[recent:index]))
+            recent = index
+        nearest = [(at * _AT_ONCE, table.nearest(bits)) for at, table in enumerate(tables)]
+        nearest.append((recent, Fingerprints(prints[recent:index]).nearest(bits)))
+        start, (at, differing) = min(nearest, key=lambda one: one[1][1])
+        found.append(found[start + at] if differing <= MOST_DIFFERENT else index)
+    return found
+
+
 def difference(one: np.ndarray, other: np.ndarray) -> float:
     """See `Fingerprints.nearest`."""
     return Fingerprints([other]).nearest(one)[1]
@@ -129,4 +145,4 @@ def _bands() -> np.ndarray:
     return inside.astype(np.float32)
 
 
-__all__ = ["MOST_DIFFERENT", "Fingerprints", "difference", "fingerprint", "from_text", "to_text"]
+__all__ = ["MOST_DIFFERENT", "Fingerprints", "copies", "difference", "fingerprint", "from_text", "to_text"]

@@ -9,6 +9,7 @@ from phonoloop.testing.sounds import noise, speech_like, write_media
 from phonoloop.wakeword.fingerprint import (
     MOST_DIFFERENT,
     Fingerprints,
+    copies,
     difference,
     fingerprint,
     from_text,
@@ -81,3 +82,16 @@ def test_silence_and_blips_resemble_nothing():
 def test_it_survives_a_text_file():
     bits = fingerprint(utterance(2))
     assert np.array_equal(from_text(to_text(bits)), bits)
+
+
+def test_copies_are_grouped_by_the_first_of_them():
+    sounds = [utterance(seed) for seed in (1, 2, 1, 3, 2, 1)]
+    prints = [fingerprint(0.3 * sound[40 * number :]) for number, sound in enumerate(sounds)]
+    assert copies(prints) == [0, 1, 0, 3, 1, 0]
+    assert copies([]) == []
+
+
+def test_groups_hold_over_many_clips():
+    rng = np.random.default_rng(0)
+    prints = [rng.integers(0, 1 << 16, 40).astype(np.uint16) for _ in range(300)]
+    assert copies([*prints, prints[2], prints[299]]) == [*range(300), 2, 299]

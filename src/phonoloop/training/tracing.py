@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import onnx
 import torch
+from onnxscript import optimizer
 from torch import Tensor, nn
 
 _OPSET = 20
@@ -37,6 +39,38 @@ def to_onnx(
             verbose=False,
         )
     return _without_traces(program.model_proto)
+
+
+def to_onnx_by_running(
+    module: nn.Module,
+    arguments: tuple[Tensor, ...],
+    *,
+    inputs: list[str],
+    outputs: list[str],
+    open_sizes: Mapping[str, Mapping[int, str]],
+) -> onnx.ModelProto:
+    """Follows one run of a module with torch's older exporter, in a twentieth of the time of `to_onnx`.
+
+    It cannot see branches that were not taken, or sizes that Python turned into constants: compare what
+    comes out with the module, at other sizes than those of the arguments.
+
+    Args:
+        open_sizes: of inputs and outputs, dimension → name of those that may vary.
+    """
+    written = io.BytesIO()
+    with _quiet_exporter():
+        torch.onnx.export(
+            module.eval(),
+            arguments,
+            written,
+            input_names=inputs,
+            output_names=outputs,
+            dynamic_axes=open_sizes,
+            opset_version=_OPSET,
+            dynamo=False,
+        )
+        traced = onnx.load_from_string(written.getvalue())
+        return _without_traces(optimizer.optimize(traced))
 
 
 def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:

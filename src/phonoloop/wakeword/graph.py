@@ -11,7 +11,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from phonoloop.training.tracing import to_onnx
+from phonoloop.training.tracing import to_onnx_by_running
 from phonoloop.wakeword.artefact import AUDIO, NEXT_STATE, SCORES, STATE
 
 if TYPE_CHECKING:
@@ -36,15 +36,15 @@ class _Scores(nn.Module):
 
 def trace_stream(model: WakeNet) -> onnx.ModelProto:
     """`audio` (batch, k · step_samples) and `state_*` to `scores` (batch, k) and `next_state_*`."""
-    names = model.state_names
-    batch, steps = torch.export.Dim("batch"), torch.export.Dim("steps", min=1, max=1 << 20)
-    state = model.initial_state(2)
-    return to_onnx(
-        _Scores(model.eval()),
-        (torch.zeros(2, _TRACED_STEPS * model.step_samples), *state),
-        inputs=[AUDIO, *(STATE + name for name in names)],
-        outputs=[SCORES, *(NEXT_STATE + name for name in names)],
-        shapes=({0: batch, 1: model.step_samples * steps}, tuple({0: batch} for _ in state)),
+    state = [STATE + name for name in model.state_names]
+    after = [NEXT_STATE + name for name in model.state_names]
+    open_sizes = {AUDIO: {0: "batch", 1: "samples"}, SCORES: {0: "batch", 1: "steps"}}
+    return to_onnx_by_running(
+        _Scores(model),
+        (torch.zeros(2, _TRACED_STEPS * model.step_samples), *model.initial_state(2)),
+        inputs=[AUDIO, *state],
+        outputs=[SCORES, *after],
+        open_sizes=open_sizes | {name: {0: "batch"} for name in (*state, *after)},
     )
 
 

@@ -9,6 +9,7 @@ from phonoloop.core.units import CANONICAL_RATE_HZ
 from phonoloop.data.model import Split
 from phonoloop.data.split import SplitRule, speaker_id_of
 from phonoloop.wakeword.clips import WakeClip
+from phonoloop.wakeword.fingerprint import copies, fingerprint
 
 #: with fewer clips than this on a side, speakers are too few to be kept apart
 LEAST_CLIPS = 4
@@ -42,21 +43,46 @@ def side_of(name: str, rule: SplitRule) -> Split:
     return rule.split_of(name)
 
 
-def divide(clips: Sequence[WakeClip], rule: SplitRule, *, what: str) -> Division:
+def divide(clips: Sequence[WakeClip], rule: SplitRule, *, what: str, groups: Sequence[str] = ()) -> Division:
     """By speaker where that leaves clips on all sides, else by clip.
 
     Args:
         what: the clips' name in warnings.
+        groups: for each clip, a name that it shares with its copies (`copies_among`): they stay together.
     """
-    by_speaker = _sides(clips, rule, [_speaker_of(clip) or clip.clip_id for clip in clips])
+    names, split_copies = _names(clips, rule, groups, what)
+    by_speaker = _sides(
+        clips, rule, [_speaker_of(clip) or name for clip, name in zip(clips, names, strict=True)]
+    )
     speakers = {_speaker_of(clip) for clip in clips} - {""}
     if not speakers:
-        return replace(by_speaker, by="clip", warnings=(_unknown(what),) if clips else ())
+        return replace(by_speaker, by="clip", warnings=(_unknown(what), *split_copies) if clips else ())
     if _enough(by_speaker):
         unknown = sum(not _speaker_of(clip) for clip in clips)
         return replace(by_speaker, warnings=(_unknown(what, unknown),) if unknown else ())
     told = f"{what}: {_people(len(speakers))}, too few to be kept apart: the figures hold for them alone"
-    return replace(_sides(clips, rule, [clip.clip_id for clip in clips]), by="clip", warnings=(told,))
+    return replace(_sides(clips, rule, names), by="clip", warnings=(told, *split_copies))
+
+
+def _names(
+    clips: Sequence[WakeClip], rule: SplitRule, groups: Sequence[str], what: str
+) -> tuple[Sequence[str], tuple[str, ...]]:
+    """What clips are divided by where nobody says who speaks, and what is to be said of that."""
+    alone = [clip.clip_id for clip in clips]
+    if not groups or _enough(_sides(clips, rule, groups), least=1):
+        return groups or alone, ()
+    more = len(groups) - len(set(groups))
+    told = f"{what}: {more} are copies of others, too many to keep copies on one side; the figures flatter"
+    return alone, (told,) if more else ()
+
+
+def copies_among(clips: Sequence[WakeClip]) -> list[str]:
+    """For each clip the id of the first that has nearly the same audio, whatever was done to the file.
+
+    Collections hold the same recording several times, cut or coded anew; divided by clip, one copy would be
+    learned from and another reported about.
+    """
+    return [clips[first].clip_id for first in copies([fingerprint(clip.samples) for clip in clips])]
 
 
 def divide_recordings(clips: Sequence[WakeClip], rule: SplitRule, *, what: str) -> Division:

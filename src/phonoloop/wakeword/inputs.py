@@ -14,7 +14,7 @@ from phonoloop.wakeword.clip_flags import SILENT, TOO_LONG, TOO_SHORT
 from phonoloop.wakeword.clips import AudioDecoder, ClipSet, Label, Refused, WakeClip, read_clips, without
 from phonoloop.wakeword.config import WakeRecipe
 from phonoloop.wakeword.data import Material
-from phonoloop.wakeword.division import divide, divide_recordings
+from phonoloop.wakeword.division import copies_among, divide, divide_recordings
 from phonoloop.wakeword.ends import phrase_span
 
 #: clips of the phrase with these flags are left out
@@ -147,7 +147,7 @@ def _divided(
 ) -> Material:
     rule = split_rule(recipe)
     return Material(
-        divide(positives, rule, what="clips of the phrase"),
+        divide(positives, rule, what="clips of the phrase", groups=copies_among(positives)),
         divide_recordings(negatives, rule, what="negatives"),
         divide_recordings(noise, rule, what="noise"),
     )

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phonoloop.data.split import SplitRule
-from phonoloop.testing.sounds import noise, silence, tone
+from phonoloop.testing.sounds import noise, silence, tone, utterance
 from phonoloop.testing.wake_material import recording, say
 from phonoloop.wakeword.clips import Label, WakeClip
 from phonoloop.wakeword.config import LossRecipe, TargetRecipe, recipe_from_dict
-from phonoloop.wakeword.division import divide, divide_recordings
+from phonoloop.wakeword.division import copies_among, divide, divide_recordings
 from phonoloop.wakeword.ends import loudest_span, phrase_span, without_zeros
 from phonoloop.wakeword.losses import strip_loss, targets_of, teacher_loss
 from phonoloop.wakeword.strips import Piece, StripMaker
@@ -24,6 +24,10 @@ RULE = SplitRule(70, 15)
 def clip(number: int, speaker: str = "", label: Label = Label.POSITIVE, seconds: float = 0.2) -> WakeClip:
     samples = tone(300 + number, seconds)
     return WakeClip.of(samples, label, name=f"{number}.wav", speaker=speaker)
+
+
+def sides_of(division):
+    return division.train, division.tune, division.report
 
 
 class TestEnds:
@@ -95,6 +99,23 @@ class TestDivision:
     def test_clips_of_nobody_knows_whom_are_said_to_be_so(self):
         sides = divide([clip(i, seconds=0.01) for i in range(60)], RULE, what="clips")
         assert (sides.by, len(sides.warnings)) == ("clip", 1)
+
+    def test_copies_of_a_clip_are_on_one_side(self):
+        sounds = [utterance(seed) for seed in range(40)]
+        copies = [0.4 * sound[80 * i :] for i, sound in enumerate(sounds)]
+        clips = [WakeClip.of(samples, Label.POSITIVE) for samples in (*sounds, *copies)]
+        groups = copies_among(clips)
+        assert groups == 2 * [one.clip_id for one in clips[:40]]
+        sides = divide(clips, RULE, what="clips", groups=groups)
+        side_of = {one.clip_id: number for number, side in enumerate(sides_of(sides)) for one in side}
+        assert len(side_of) == 80
+        assert all(side_of[a.clip_id] == side_of[b.clip_id] for a, b in zip(clips, clips[40:], strict=False))
+
+    def test_copies_of_one_clip_alone_are_divided_all_the_same(self):
+        clips = [WakeClip.of(utterance(1)[40 * i :], Label.POSITIVE) for i in range(40)]
+        sides = divide(clips, RULE, what="clips", groups=copies_among(clips))
+        assert all(sides_of(sides))
+        assert "copies" in " ".join(sides.warnings)
 
     def test_one_long_recording_is_cut_and_said(self):
         long = WakeClip.of(noise(20 * 31.0, level_dbfs=-30.0), Label.NEGATIVE, name="long.wav", source="s")

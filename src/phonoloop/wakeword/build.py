@@ -32,7 +32,7 @@ from phonoloop.training.seeds import seed_everything
 from phonoloop.wakeword.artefact import read_metadata
 from phonoloop.wakeword.batches import Pools
 from phonoloop.wakeword.clips import AudioDecoder, marks_of
-from phonoloop.wakeword.config import WakeRecipe, check, recipe_to_dict
+from phonoloop.wakeword.config import WakeRecipe, check, load_recipe, recipe_to_dict
 from phonoloop.wakeword.data import Material, plans
 from phonoloop.wakeword.distil import teach
 from phonoloop.wakeword.export import Facts, conclude, export, load_network
@@ -41,6 +41,7 @@ from phonoloop.wakeword.figures import draw
 from phonoloop.wakeword.infer import WakeModel
 from phonoloop.wakeword.inputs import Inputs, Sources, read_inputs
 from phonoloop.wakeword.model import WakeNet, build_model, parameter_count
+from phonoloop.wakeword.model import choose as choose_network
 from phonoloop.wakeword.phrase import Phrase, read_phrase
 from phonoloop.wakeword.report import to_report, to_summary
 from phonoloop.wakeword.settle import Settled, Streams, settle, streams_of
@@ -133,6 +134,7 @@ def build(
         IntegrityError: `checkpoint.corrupt`, `export.differs`.
     """
     check(request.recipe)
+    request = replace(request, recipe=settled_recipe(request.recipe, request.embedding_dir))
     phrase = read_phrase(request.phrase, request.language, phonemiser)
     inputs = read_inputs(request.sources, request.recipe, decoder)
     config = claim(request.out_dir, _config(request, inputs), name=phrase.text)
@@ -153,6 +155,16 @@ def build(
     facts = _facts(request, phrase, config, inputs, spoken, networks, trained)
     settled = _judge(request, networks.student, facts, inputs, streams, shop)
     return _conclude(request, facts, settled, [*inputs.warnings, *spoken.warnings, *streams.warnings], shop)
+
+
+def settled_recipe(recipe: WakeRecipe, embedding_dir: Path | None = None) -> WakeRecipe:
+    """The recipe, or the one that it names for machines without a backbone; seed and device stay."""
+    if not recipe.otherwise or recipe.model.kind != "auto":
+        return recipe
+    if choose_network(recipe.model, embedding_dir=embedding_dir).files is not None:
+        return recipe
+    other = load_recipe(recipe.otherwise)
+    return replace(other, seed=recipe.seed, device=recipe.device, threads=recipe.threads)
 
 
 def _config(request: BuildRequest, inputs: Inputs) -> dict[str, Any]:
@@ -311,7 +323,7 @@ def _facts(
             },
             "teacher": networks.teacher.choice.why if networks.teacher else "",
             "counts": inputs.counts,
-            "heard": _heard(inputs.material),
+            "heard": _heard(inputs.material, request.continue_from),
             "synthesised": spoken.counts,
             "training": {
                 "best_epoch": trained.best_epoch,
@@ -323,10 +335,13 @@ def _facts(
     )
 
 
-def _heard(material: Material) -> list[str]:
-    """Marks of all that was learned or chosen from, so that nobody judges it on them by mistake."""
+def _heard(material: Material, earlier: Path | None) -> list[str]:
+    """Marks of all that was learned or chosen from, also by the detector it goes on from, so that nobody
+    judges it on them by mistake."""
     sides = (material.phrase, material.negatives, material.noise)
-    return marks_of(clip for side in sides for clip in (*side.train, *side.tune))
+    marks = marks_of(clip for side in sides for clip in (*side.train, *side.tune))
+    known = read_metadata(earlier)["provenance"].get("heard", ()) if earlier else ()
+    return sorted({*marks, *known})
 
 
 def _judge(

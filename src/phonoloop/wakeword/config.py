@@ -263,9 +263,12 @@ class WakeRecipe:
         threads: of torch on a CPU while it trains; 0 leaves torch's own choice.
         workers: threads that synthesise and augment.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        otherwise: the recipe to take instead where `model.kind: auto` finds no backbone; empty to train
+            a BC-ResNet in the way of this one.
     """
 
     name: str = "default"
+    otherwise: str = ""
     seed: int = 1
     device: str = "auto"
     threads: int = 0

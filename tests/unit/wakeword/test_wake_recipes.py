@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from phonoloop.core.errors import ConfigError
@@ -56,3 +58,25 @@ def test_values_that_make_no_sense_are_refused_by_name(subject):
     with pytest.raises(ConfigError) as caught:
         recipe_from_dict(WRONG[subject])
     assert (caught.value.code, caught.value.subject) == ("config.wrong_value", subject)
+
+
+class TestWithoutABackbone:
+    """What `auto` comes to is a recipe of its own: a BC-ResNet is not trained like a head."""
+
+    @pytest.fixture
+    def absent(self, monkeypatch):
+        import phonoloop.wakeword.model as model
+
+        monkeypatch.setattr(model, "find_speech_embedding", lambda path=None: None)
+
+    def test_the_default_recipe_gives_way_to_the_one_it_names(self, absent):
+        from phonoloop.wakeword.build import settled_recipe
+
+        settled = settled_recipe(replace(load_recipe("default"), seed=9))
+        assert settled == replace(load_recipe("bcresnet"), seed=9)
+
+    def test_a_recipe_that_names_none_stays(self, absent):
+        from phonoloop.wakeword.build import settled_recipe
+
+        assert settled_recipe(WakeRecipe()) == WakeRecipe()
+        assert settled_recipe(load_recipe("distilled")) == load_recipe("distilled")

@@ -47,6 +47,10 @@ from phonoloop.wakeword.trigger import TriggerSettings
 
 _logger = logging.getLogger(__name__)
 _NOT_JUDGED = "not judged"
+_BACKBONE_LICENCES = {
+    "embedding": {"speech embedding (Google, by way of openWakeWord)": "Apache-2.0"},
+    "ast": {"AST backbone": "that of the model the recipe names as `model.backbone`"},
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +121,7 @@ def export(model: WakeNet, folder: Path, *, facts: Facts, audio: Sequence = ()) 
         int8 = _write_int8(staging, described, heard)
         engine = tensorrt.build_engine(staging / MODEL)
         described |= {"worst_difference": worst, "int8": int8, "tensorrt": engine}
-        files = _write_description(staging, described | facts.to_dict())
+        files = _write_description(staging, _with(described, facts))
     _logger.info("%s: torch, ONNX and stream differ by %.1e, int8 by %s", folder, worst, int8)
     return Exported(folder, files, worst, int8)
 
@@ -136,7 +140,7 @@ def conclude(draft: Path, folder: Path, *, facts: Facts, pictures: Sequence[Path
     with written_whole(folder) as staging:
         for path in (*(draft / name for name in described["files"]), *pictures):
             shutil.copyfile(path, staging / path.name)
-        _write_description(staging, described | facts.to_dict())
+        _write_description(staging, _with(described, facts))
     return read_metadata(folder)
 
 
@@ -175,6 +179,7 @@ def describe_network(model: WakeNet) -> dict[str, Any]:
             "why": choice.why,
             "parameters": parameter_count(model),
             "recipe": to_mapping(choice.recipe),
+            "licences": _BACKBONE_LICENCES.get(choice.recipe.kind, {}),
         },
         "front_end": model.front.to_dict(),
         "front_end_hash": model.front.hash,
@@ -183,6 +188,12 @@ def describe_network(model: WakeNet) -> dict[str, Any]:
         "code_version": importlib.metadata.version("phonoloop"),
         "torch_version": str(torch.__version__),
     }
+
+
+def _with(described: Mapping[str, Any], facts: Facts) -> dict[str, Any]:
+    """The whole description. What the network was made of has licences too."""
+    licences = {**described["network"]["licences"], **facts.licences}
+    return {**described, **facts.to_dict(), "licences": licences}
 
 
 def _write_graphs(folder: Path, model: WakeNet, described: Mapping[str, Any]) -> None:

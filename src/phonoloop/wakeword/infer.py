@@ -109,7 +109,7 @@ class WakeModel:
             NotFoundError: `model.missing`.
             IntegrityError: `model.damaged`, `model.format`, `model.front_end`.
         """
-        folder = Path(folder)
+        folder = Path(folder).resolve()  # `current` may be switched between two files
         metadata = read_metadata(folder)
         path = folder / (INT8_STREAM_MODEL if int8 else STREAM_MODEL)
         if path.name not in metadata["files"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -20,7 +21,7 @@ from phonoloop.testing import sounds
 from phonoloop.testing.wake import beep_net, export_beep_detector, with_beeps
 from phonoloop.training.artefacts import CARD, GOLDEN, METADATA, TOLERANCE, file_hashes, session_for
 from phonoloop.wakeword import export as export_module
-from phonoloop.wakeword import golden
+from phonoloop.wakeword import golden, infer
 from phonoloop.wakeword.artefact import (
     INT8_MODEL,
     INT8_STREAM_MODEL,
@@ -212,6 +213,7 @@ def test_networks_that_users_train_are_the_same_everywhere(kind, tmp_path):
     assert written.worst_difference <= TOLERANCE
     expected = torch_scores(model, audio[None])[0]
     assert expected.std() > 0.01  # or there would be nothing to lose
+    assert ("Apache-2.0" in described(tmp_path / "x")["licences"].values()) == (kind == "embedding")
     for int8, far in ((False, TOLERANCE), (True, written.int8["worst_difference"] + TOLERANCE)):
         heard = WakeModel.load(tmp_path / "x", int8=int8)
         for piece in (160, 1_280, 16_000, 5_003):
@@ -400,6 +402,23 @@ def test_a_model_is_found_by_its_folder_its_job_and_as_current(exported, tmp_pat
     assert model_folder("20261120-200000", data) == installed / "20261120-200000"
     for name in ("", "current"):
         assert model_folder(name, data) == installed / "current"
+
+
+def test_a_detector_that_is_replaced_while_it_is_loaded_is_loaded_whole(exported, tmp_path, monkeypatch):
+    for name in ("old", "new"):
+        conclude(exported, tmp_path / name, facts=dataclasses.replace(FACTS, model_id=name))
+    link = tmp_path / "current"
+    link.symlink_to("old")
+    read = infer.read_metadata
+
+    def read_then_switch(folder):
+        metadata = read(folder)
+        link.unlink()
+        link.symlink_to("nowhere")
+        return metadata
+
+    monkeypatch.setattr(infer, "read_metadata", read_then_switch)
+    assert WakeModel.load(link).model_id == "old"
 
 
 def test_no_model_names_what_to_do(tmp_path):

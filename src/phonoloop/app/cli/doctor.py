@@ -22,6 +22,8 @@ PACKAGES = {
     "espeakng-loader": ("the demo and synthesis: pip install 'phonoloop[espeak]'", False),
     "faster-whisper": ("a teacher: pip install 'phonoloop[teachers]'", False),
     "sherpa-onnx": ("a teacher: pip install 'phonoloop[teachers]'", False),
+    "openwakeword": ("the speech embedding of wake words: pip install 'phonoloop[wakeword]'", False),
+    "sounddevice": ("the microphone: pip install 'phonoloop[wakeword]'", False),
 }
 LOW_DISK_GB = 5.0
 
@@ -33,7 +35,7 @@ Check = dict[str, str | bool]
 def doctor(app: App, as_json: bool) -> None:
     """Check this installation and the data folder."""
     checks = [_package(name) for name in PACKAGES]
-    checks += [check(app) for check in (_records, _decoding, _disk, _champion, _device)]
+    checks += [check(app) for check in (_records, _decoding, _disk, _champion, _datasets, _detector, _device)]
     emit(as_json, {"ok": all(c["ok"] for c in checks), "checks": checks}, lambda: map(_line, checks))
     raise SystemExit(0 if all(c["ok"] for c in checks) else 1)
 
@@ -92,6 +94,18 @@ def _champion(app: App) -> Check:
     if app.champion.error:
         return {"what": "champion", "ok": False, "says": f"[{app.champion.error.code}] {app.champion.error}"}
     return {"what": "champion", "ok": True, "says": serving.model_id if serving else "none yet"}
+
+
+def _datasets(app: App) -> Check:
+    from phonoloop.app.wakeword_datasets import check_datasets
+
+    return _guarded("datasets of wake words", lambda: check_datasets(app))
+
+
+def _detector(app: App) -> Check:
+    from phonoloop.app.wakeword_models import check_current
+
+    return _guarded("wake-word detector", lambda: check_current(app))
 
 
 def _device(app: App) -> Check:

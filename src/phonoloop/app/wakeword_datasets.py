@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from phonoloop.app.bootstrap import MEGABYTE, App
-from phonoloop.core.errors import InputError
+from phonoloop.core.errors import InputError, IntegrityError
 from phonoloop.wakeword import datasets
 from phonoloop.wakeword.datasets_metrics import flags_of, metrics_of
 from phonoloop.wakeword.datasets_model import Dataset, DatasetClip
+from phonoloop.wakeword.datasets_store import clip_key
 from phonoloop.wakeword.fingerprint import difference, from_text
 
 SORTED_BY = (
@@ -124,6 +125,26 @@ def _twins(group: Sequence[DatasetClip]) -> dict[str, Any]:
         ],
         "labels_disagree": len({clip.label for clip in group}) > 1,
     }
+
+
+def check_datasets(app: App) -> str:
+    """Says how many there are, once all their lists can be read and every clip has its audio.
+
+    Raises:
+        IntegrityError: `dataset.damaged`, `dataset.audio_missing`.
+    """
+    found = datasets.all_datasets(app.wake_datasets)
+    for dataset in found:
+        keys = {name: clip_key(dataset.dataset_id, name) for name in dataset.clips}
+        missing = sorted(name for name, key in keys.items() if app.blobs.stat(key) is None)
+        if missing:
+            raise IntegrityError(
+                f"the audio of {len(missing)} clips is gone, such as {missing[0]}",
+                code="dataset.audio_missing",
+                subject=dataset.dataset_id,
+                hint="Bring the files back from a backup, or delete and purge these clips",
+            )
+    return f"{len(found)}, with {sum(len(dataset.clips) for dataset in found)} clips"
 
 
 def check_size(app: App, path: Path, name: str) -> None:

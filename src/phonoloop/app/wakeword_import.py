@@ -12,7 +12,13 @@ from typing import Any
 from phonoloop.app.bootstrap import App
 from phonoloop.app.intake import audio_files
 from phonoloop.app.wakeword_datasets import check_size
-from phonoloop.core.errors import ConflictError, InputError, NotFoundError, PhonoloopError
+from phonoloop.core.errors import (
+    ConflictError,
+    InputError,
+    ManifestError,
+    NotFoundError,
+    PhonoloopError,
+)
 from phonoloop.core.ids import sha256_hex
 from phonoloop.wakeword import datasets
 from phonoloop.wakeword.clip_facts import FolderFacts
@@ -94,9 +100,9 @@ def import_folder(
     Raises:
         InputError: `dataset.no_labels`. ManifestError: `wakeword.labels`. And as `add_paths`.
     """
-    facts = FolderFacts()
+    facts, also = FolderFacts(), _remarks(folder)
     offers = [
-        _file(app, path, about)
+        _file(app, path, replace(about, **also.get(path.stem, {})))
         for path, _ in audio_files([folder])
         if (about := _labelled(path, folder, facts)) is not None
     ]
@@ -160,6 +166,26 @@ def _labelled(path: Path, folder: Path, facts: FolderFacts) -> About | None:
         distance_m=known.distance_m,
         name=name,
     )
+
+
+def _remarks(folder: Path) -> dict[str, dict[str, str]]:
+    """What the `labels.json` of an export says beside what trainings go by."""
+    path = folder / "labels.json"
+    if not path.is_file():
+        return {}
+    try:
+        raw = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ManifestError(
+            f"it cannot be read ({error})", code="wakeword.labels", subject=str(path), hint="Mend it"
+        ) from error
+    clips = raw.get("clips") if isinstance(raw, dict) else None
+    names = ("notes", "device", "environment")
+    return {
+        clip_id: {name: known[name] for name in names if isinstance(known.get(name), str)}
+        for clip_id, known in (clips.items() if isinstance(clips, dict) else ())
+        if isinstance(known, dict)
+    }
 
 
 def _by_file(lines: Path) -> list[tuple[str, list[dict[str, Any]]]]:

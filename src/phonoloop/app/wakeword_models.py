@@ -157,6 +157,16 @@ def current_view(app: App) -> dict[str, Any]:
     return plain(model) | told | {"path": str(current_folder(app.data_dir))}
 
 
+def check_current(app: App) -> str:
+    """Says which detector serves, once its files are those that were exported.
+
+    Raises:
+        IntegrityError, NotFoundError: as `read_metadata`.
+    """
+    run_id = follow(app)
+    return read_metadata(current_folder(app.data_dir))["model_id"] if run_id else "none yet"
+
+
 def write_card(blobs: BlobStore, model: Model) -> None:
     """The card again, with what was marked since."""
     text = card(read_metadata(artefact_dir(blobs, model)))

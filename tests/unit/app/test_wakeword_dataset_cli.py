@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from phonoloop.app.cli.doctor import doctor
 from phonoloop.app.cli.wakeword_dataset import dataset
-from phonoloop.core.errors import ConflictError, InputError, NotFoundError
+from phonoloop.core.errors import ConflictError, InputError, ManifestError, NotFoundError
 from phonoloop.testing.sounds import utterance, write_media
 
 
@@ -69,6 +70,9 @@ def test_a_folder_without_labels_is_not_guessed_at(run, recordings):
     with pytest.raises(InputError) as refused:
         run("import", "computer", recordings / "positive")
     assert refused.value.code == "dataset.no_labels"
+    (recordings / "labels.json").write_text("{")
+    with pytest.raises(ManifestError):
+        run("import", "computer", recordings)
 
 
 def test_files_are_added_with_what_is_said_of_them(run, recordings):
@@ -136,16 +140,18 @@ def test_a_list_that_is_no_list_of_detections_is_refused(filled, tmp_path):
 
 
 def test_an_export_can_be_imported_again(filled, run, tmp_path):
-    deleted = clips(filled)[0]["clip_id"]
+    deleted, noted = (clip["clip_id"] for clip in clips(filled)[:2])
     filled("delete", deleted)
+    filled("note", "in the car", noted)
     filled("export", "computer", tmp_path / "out")
     with pytest.raises(ConflictError):
         filled("export", "computer", tmp_path / "out")
     run("create", "Computer", "--id", "again")
     assert run("import", "again", tmp_path / "out", "--json")["counts"] == {"added": 3}
-    here = {(c["audio_id"], c["label"], c["speaker"]) for c in clips(filled)}
+    here = {(c["audio_id"], c["label"], c["speaker"], c["notes"]) for c in clips(filled)}
     there = {
-        (c["audio_id"], c["label"], c["speaker"]) for c in run("show", "again", "--clips", "--json")["clips"]
+        (c["audio_id"], c["label"], c["speaker"], c["notes"])
+        for c in run("show", "again", "--clips", "--json")["clips"]
     }
     assert here == there
 
@@ -155,3 +161,14 @@ def test_copies_are_listed(filled, tmp_path):
     path = write_media(tmp_path / "copy.mp3", 0.3 * utterance(1))
     assert "a copy of" in filled("add", "computer", path, "--label", "positive")
     assert "Copies:" in filled("duplicates", "computer")
+
+
+def test_the_doctor_sees_a_clip_whose_audio_is_gone(filled, tmp_path):
+    def says():
+        done = CliRunner().invoke(doctor, ["--json", "--data", str(tmp_path / "data")])
+        return {check["what"]: check for check in json.loads(done.stdout)["checks"]}
+
+    assert says()["datasets of wake words"]["says"] == "1, with 4 clips"
+    assert says()["wake-word detector"]["says"] == "none yet"
+    next((tmp_path / "data" / "datasets" / "computer" / "clips").iterdir()).unlink()
+    assert "dataset.audio_missing" in says()["datasets of wake words"]["says"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from phonoloop.app.bootstrap import App
@@ -49,31 +48,37 @@ class Feed:
 
     def hello(self) -> Message:
         """The first message: jobs that have not ended."""
-        jobs = list(self._changed_jobs())
+        jobs = self._new_in(self._jobs())
         going = [job for job in jobs if not JobState(job["state"]).ended]
         return {"kind": "hello", "cursor": self.cursor, "jobs": going}
 
     def look(self) -> list[Message]:
-        """What is new since the last look, events first."""
-        return [
-            *self._events(),
-            *({"kind": "job", "cursor": self.cursor, "job": j} for j in self._changed_jobs()),
+        """What is new since the last look, events first. Where the records cannot be reached now, nothing is
+        passed over: the next look finds it.
+
+        Raises:
+            UnavailableError: as the records do.
+        """
+        entries, jobs = self._app.bus.tail(after=self.cursor, limit=_EVENTS_AT_ONCE), self._jobs()
+        told: list[Message] = [
+            {"kind": "event", "cursor": entry.offset, "event": event_view(entry.event)}
+            for entry in entries
+            if entry.event.type.split(".")[0] in _TOLD
         ]
+        self.cursor = entries[-1].offset if entries else self.cursor
+        changed = self._new_in(jobs)
+        return [*told, *({"kind": "job", "cursor": self.cursor, "job": job} for job in changed)]
 
-    def _events(self) -> Iterator[Message]:
-        for entry in self._app.bus.tail(after=self.cursor, limit=_EVENTS_AT_ONCE):
-            self.cursor = entry.offset
-            if entry.event.type.split(".")[0] in _TOLD:
-                yield {"kind": "event", "cursor": entry.offset, "event": event_view(entry.event)}
-
-    def _changed_jobs(self) -> Iterator[Message]:
+    def _jobs(self) -> list[Message]:
+        """The newest, oldest of them first."""
         with self._app.records.transaction() as tx:
             newest = tx.find(Job, order_by="created_at", descending=True, limit=_JOBS)
-        for job in reversed(newest):
-            view = {name: plain(getattr(job, name)) for name in _OF_A_JOB}
-            if self._seen.get(job.job_id) != view:
-                self._seen[job.job_id] = view
-                yield view
+        return [{name: plain(getattr(job, name)) for name in _OF_A_JOB} for job in reversed(newest)]
+
+    def _new_in(self, jobs: list[Message]) -> list[Message]:
+        changed = [job for job in jobs if self._seen.get(job["job_id"]) != job]
+        self._seen = {job["job_id"]: job for job in jobs}
+        return changed
 
 
 def end_of(bus: EventBus) -> int:

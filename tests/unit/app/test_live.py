@@ -8,6 +8,7 @@ from phonoloop.app.bootstrap import open_app
 from phonoloop.app.http.server import create_api
 from phonoloop.app.live import Feed, end_of
 from phonoloop.app.settings import Settings
+from phonoloop.core.errors import UnavailableError
 from phonoloop.core.events import DATASET_CHANGED, RECORDING_INGESTED, Event
 from phonoloop.jobs import queue
 from phonoloop.wakeword import datasets
@@ -82,6 +83,24 @@ def test_the_end_of_the_log_is_found_at_any_length(app):
     for number in range(9):
         assert end_of(app.bus) == len(app.bus.tail())
         app.bus.publish([Event(RECORDING_INGESTED, str(number), {})])
+
+
+def test_a_look_that_fails_passes_nothing_over(app, monkeypatch):
+    feed = Feed(app, 0)
+    feed.hello()
+    make(app, "one")
+    job = submit(app)
+
+    def busy(*_, **__):
+        raise UnavailableError("busy", code="records.conflict")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(app.records), "transaction", busy)
+        with pytest.raises(UnavailableError):
+            feed.look()
+    event, step = feed.look()
+    assert event["event"]["subject"] == "one"
+    assert step["job"]["job_id"] == job.job_id
 
 
 def test_events_that_nobody_watches_move_the_cursor_on(app):

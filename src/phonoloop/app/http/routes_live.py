@@ -14,6 +14,7 @@ from fastapi import APIRouter, Query, WebSocket, WebSocketDisconnect
 
 from phonoloop.app.bootstrap import App
 from phonoloop.app.live import Feed
+from phonoloop.core.errors import UnavailableError
 from phonoloop.jobs import queue
 
 LOOK_S = 0.5
@@ -47,8 +48,9 @@ async def _tell(socket: WebSocket, feed: Feed) -> None:
     with suppress(WebSocketDisconnect):
         await socket.send_json(await run_sync(feed.hello))
         while True:
-            for message in await run_sync(feed.look):
-                await socket.send_json(message)
+            with suppress(UnavailableError):  # records that are busy now are asked again
+                for message in await run_sync(feed.look):
+                    await socket.send_json(message)
             await anyio.sleep(LOOK_S)
 
 

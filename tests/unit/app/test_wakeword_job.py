@@ -5,6 +5,7 @@ import os
 import shutil
 
 import pytest
+from click.testing import CliRunner
 
 from phonoloop.app import triggers, wakeword_models
 from phonoloop.app.bootstrap import open_app
@@ -93,18 +94,20 @@ class Builder:
     """Stands in for `wakeword.build.build`.
 
     Attributes:
-        verdict: what its detectors are said to be. crash: raised instead of an end.
+        verdict: what its detectors are said to be. threshold: at which they fire.
+        crash: raised instead of an end.
         requests, heard: what it was asked for, and the clips that lay there.
     """
 
     def __init__(self, draft):
-        self.draft, self.verdict, self.crash = draft, "good", None
+        self.draft, self.verdict, self.crash, self.threshold = draft, "good", None, 0.5
         self.requests, self.heard = [], []
 
     def __call__(self, request, *, synthesizers, phonemiser, decoder, on_progress, should_stop):
         from phonoloop.training.progress import Progress
         from phonoloop.wakeword.build import BuildResult
         from phonoloop.wakeword.export import Facts, conclude
+        from phonoloop.wakeword.trigger import TriggerSettings
 
         self.requests.append(request)
         (folder,) = request.sources.positives
@@ -119,6 +122,7 @@ class Builder:
             model_id=f"{request.phrase}-{len(self.requests)}",
             phrase=request.phrase,
             language=request.language,
+            trigger=TriggerSettings(self.threshold),
             verdict=self.verdict,
             evaluation={
                 "verdict": {"outcome": self.verdict, "reasons": ["because"]},
@@ -316,6 +320,33 @@ def test_a_second_detector_has_to_be_better_on_the_same_recordings(app, computer
         assert [v.reason for v in tx.find(Verdict, candidate_id="computer-2")] == ["fewer misses"]
 
 
+def test_two_detectors_hear_the_same_and_the_better_one_serves(app, computer, builder, monkeypatch):
+    from phonoloop.app import wakeword_judging
+    from phonoloop.testing.wake import with_beeps
+    from phonoloop.wakeword.clips import WakeClip
+
+    beeps = [WakeClip.of(with_beeps(2.0, [0.8], seed=i), Label.POSITIVE) for i in range(8)]
+    others = [WakeClip.of(with_beeps(4.0, [], seed=50 + i), Label.NEGATIVE) for i in range(3)]
+    monkeypatch.setattr(wakeword_judging, "report_clips", lambda app, run: (beeps, others))
+    builder.threshold = 0.9999999
+    deaf = train(app)
+    builder.threshold = 0.5
+    hearing = train(app)
+    assert (deaf["promoted"], hearing["promoted"]) == (True, True)
+    assert "the present one alone 8" in hearing["reason"]
+    again = train(app)
+    assert (again["promoted"], "may be chance" in again["reason"]) == (False, True)
+    builder.threshold = 0.9999999
+    assert train(app)["promoted"] is False
+    with app.records.transaction() as tx:
+        assert [v.decision.value for v in tx.find(Verdict, order_by="created_at")] == [
+            "better",
+            "better",
+            "not_enough_evidence",
+            "worse",
+        ]
+
+
 def test_it_can_begin_with_an_earlier_detector(app, computer, builder):
     first = train(app)
     train(app, initial="current")
@@ -397,6 +428,45 @@ def test_trainings_of_wake_words_do_not_count_as_trainings_of_a_recogniser(app, 
     train(app)
     with app.records.transaction() as tx:
         assert triggers.trained_hours(tx) == 0.0
+
+
+# ---------------------------------------------------------------- from the shell
+
+
+def test_the_command_queues_a_training_on_a_dataset(filled, tmp_path, monkeypatch):
+    from phonoloop.app.cli.wakeword_train import train as command
+
+    monkeypatch.setenv("WAKEWORD_MIN_POSITIVES", "3")
+    monkeypatch.setenv("WAKEWORD_MIN_NEGATIVES", "2")
+    shutil.copytree(filled, tmp_path / "data")
+
+    def run_command(*words):
+        where = ["--data", str(tmp_path / "data")]
+        return CliRunner().invoke(command, [*words, *where], catch_exceptions=False)
+
+    done = run_command("--dataset", "computer", "--recipe", "debug", "--seed", "4", "--detach", "--json")
+    job = json.loads(done.stdout)
+    assert (job["kind"], job["state"], job["params"]["recipe"]["seed"]) == ("train.wakeword", "queued", 4)
+    assert "does not go with --dataset" in run_command("--dataset", "computer", "--phrase", "x").output
+    assert "--phrase and --out, or --dataset" in run_command("--phrase", "x").output
+
+
+def test_the_commands_show_promote_and_roll_back(app, computer, builder):
+    from phonoloop.app.cli.wakeword_current import current
+    from phonoloop.app.cli.wakeword_current import promote as promote_command
+
+    builder.verdict = "not enough audio"
+    runs = [train(app)["run_id"] for _ in range(2)]
+
+    def run_command(command, *words):
+        where = ["--data", str(app.data_dir)]
+        return CliRunner().invoke(command, [*words, *where], catch_exceptions=False).output
+
+    for name in runs:
+        assert "serves now" in run_command(promote_command, name, "--force")
+    assert f"current -> {runs[1]}" in run_command(current)
+    assert "because" not in run_command(current, "--all")
+    assert f"current -> {runs[0]}" in run_command(current, "--rollback")
 
 
 # ---------------------------------------------------------------- over HTTP

@@ -17,7 +17,7 @@ from phonoloop.wakeword.data import Material
 from phonoloop.wakeword.ends import phrase_span, without_zeros
 from phonoloop.wakeword.evaluate import WakeEvaluation, evaluate
 from phonoloop.wakeword.infer import WakeModel
-from phonoloop.wakeword.operating import MIN_POSITIVES, OperatingPoint, choose
+from phonoloop.wakeword.operating import OperatingPoint, choose
 from phonoloop.wakeword.spoken import Synthesised, as_clips
 from phonoloop.wakeword.streams import lay_out_negatives, lay_out_positives, score
 from phonoloop.wakeword.tail import logit
@@ -26,6 +26,8 @@ from phonoloop.wakeword.verdict import Demands
 
 #: utterances that stand in where there are few recordings, or none
 _MOST_SPOKEN_POSITIVES, _MOST_SPOKEN_NEGATIVES = 300, 1_500
+#: so few recordings choose nothing, but synthesised voices would choose for themselves
+_ENOUGH_RECORDED = 5
 #: a recording of the phrase is an outlier this far (in logits) below the middle of the others …
 _OUTLIER_LOGITS = 5.0
 #: … and below this probability
@@ -63,7 +65,7 @@ class Settled:
 
 def streams_of(material: Material, synthesised: Synthesised) -> Streams:
     """Recordings as far as there are any; ordinary synthesised sentences add to the tuning negatives."""
-    tune, tune_told = _positives(material, synthesised, "tune", least=MIN_POSITIVES)
+    tune, tune_told = _positives(material, synthesised, "tune", least=_ENOUGH_RECORDED)
     report, report_told = _positives(material, synthesised, "report", least=1)
     noises = tuple(clip for clip in material.noise.report if len(without_zeros(clip.pcm)))
     return Streams(

@@ -15,7 +15,7 @@ from itertools import islice
 import numpy as np
 
 from phonoloop.core.speech import Phonemiser
-from phonoloop.wakeword.homophones import Judged, judge_sounds, judge_texts, relax
+from phonoloop.wakeword.homophones import DOUBTFUL_COST, Judged, judge_sounds, judge_texts, relax
 from phonoloop.wakeword.near import (
     WordTable,
     distances_to,
@@ -91,6 +91,7 @@ def find_confusables(
     words: WordList | None = None,
     sentences: Sequence[str] = (),
     reject_texts: Iterable[str] = (),
+    least_cost: float = DOUBTFUL_COST,
 ) -> Confusables:
     """As `confusables`, with what was left out and why.
 
@@ -98,14 +99,14 @@ def find_confusables(
         words: to compare with, instead of the frequent words of the language.
         sentences: ordinary ones of the language, beside our own few.
         reject_texts: what a person heard and rejected.
+        least_cost: by so many sounds one differs from the phrase, or it is doubtful.
     """
     known = frequent_words(phrase.language) if words is None else words
-    source = _Source(
-        phrase, phonemiser, known, np.random.default_rng([seed, zlib.crc32(phrase.text.encode())])
-    )
+    rng = np.random.default_rng([seed, zlib.crc32(phrase.text.encode())])
+    source = _Source(phrase, phonemiser, known, rng, least_cost)
     rejected = {_plain(text) for text in reject_texts}
     found = [one for one in source.all(count, sentences) if _plain(one.text) not in rejected]
-    used, doubtful = _guarded(phrase, found, phonemiser)
+    used, doubtful = _guarded(phrase, found, phonemiser, least_cost)
     chosen = _shared_out(used, count)
     return Confusables(tuple(chosen), tuple(sorted(doubtful, key=lambda one: one.distance)), known.source)
 
@@ -123,6 +124,7 @@ class _Source:
     phonemiser: Phonemiser
     known: WordList
     rng: np.random.Generator
+    least_cost: float
 
     def all(self, count: int, sentences: Sequence[str]) -> list[Confusable]:
         """Of each kind up to what its share may become, each text once."""
@@ -214,7 +216,24 @@ class _Source:
         known = inventory(self.phrase.language, sample, speaker)
         parts = [Scramble(written(part), sounds_in(part)) for part in syllable_parts(words)]
         made = _different(scrambles(words, known, self.rng), count)
-        return [*_judged("part", parts, wanted, self.phrase), *_judged("scramble", made, wanted, self.phrase)]
+        return [*self._judged("part", parts, wanted), *self._judged("scramble", made, wanted)]
+
+    def _judged(self, kind: str, made: Sequence[Scramble], wanted: Sounds) -> list[Confusable]:
+        """Sounds without a spelling go past the guard here."""
+        sounds = [one.sounds for one in made]
+        verdicts = judge_sounds(wanted, sounds, self.phrase.language)
+        rows = zip(made, _distances(sounds, wanted), verdicts, strict=True)
+        return [
+            Confusable(
+                one.names,
+                float(distance),
+                kind,
+                "".join(one.sounds),
+                phonemes=True,
+                reason=_reason(verdict, kind, self.least_cost),
+            )
+            for one, distance, verdict in rows
+        ]
 
 
 def _numbers() -> list[str]:
@@ -225,25 +244,6 @@ def _numbers() -> list[str]:
 def _different(endless: Iterator[Scramble], count: int) -> list[Scramble]:
     found = {one.names: one for one in islice(endless, 3 * count)}
     return list(islice(found.values(), count))
-
-
-def _judged(kind: str, made: Sequence[Scramble], wanted: Sounds, phrase: Phrase) -> list[Confusable]:
-    """Sounds without a spelling go past the guard here."""
-    sounds = [one.sounds for one in made]
-    verdicts = judge_sounds(wanted, sounds, phrase.language)
-    distances = _distances(sounds, wanted)
-    rows = zip(made, distances, verdicts, strict=True)
-    return [
-        Confusable(
-            one.names,
-            float(distance),
-            kind,
-            "".join(one.sounds),
-            phonemes=True,
-            reason=_reason(verdict, kind),
-        )
-        for one, distance, verdict in rows
-    ]
 
 
 def _distances(sounds: Sequence[Sounds], wanted: Sounds) -> np.ndarray:
@@ -265,12 +265,14 @@ def carrier_sentences(language: str) -> list[str]:
 
 
 def _guarded(
-    phrase: Phrase, found: Sequence[Confusable], phonemiser: Phonemiser
+    phrase: Phrase, found: Sequence[Confusable], phonemiser: Phonemiser, least_cost: float
 ) -> tuple[list[Confusable], list[Confusable]]:
     """What is used, and what is doubtful."""
     close = _close(phrase, found, phonemiser)
     verdicts = judge_texts(phrase, [found[at].text for at in close], phonemiser)
-    reasons = {at: _reason(verdict, found[at].kind) for at, verdict in zip(close, verdicts, strict=True)}
+    reasons = {
+        at: _reason(verdict, found[at].kind, least_cost) for at, verdict in zip(close, verdicts, strict=True)
+    }
     marked = [replace(one, reason=reasons.get(at, one.reason)) for at, one in enumerate(found)]
     return [one for one in marked if not one.reason], [one for one in marked if one.reason]
 
@@ -287,10 +289,10 @@ def _close(phrase: Phrase, found: Sequence[Confusable], phonemiser: Phonemiser) 
     ]
 
 
-def _reason(verdict: Judged, kind: str) -> str:
+def _reason(verdict: Judged, kind: str, least_cost: float) -> str:
     if verdict.same:
         return f"the phrase is heard in it ({verdict.region})"
-    if verdict.doubtful(kind):
+    if verdict.doubtful(kind, least_cost):
         return f"it differs by {verdict.cost:.2f} of a sound ({verdict.region})"
     return ""
 

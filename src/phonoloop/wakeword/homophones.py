@@ -49,8 +49,8 @@ class Judged:
     def same(self) -> bool:
         return self.cost < _SAME_COST
 
-    def doubtful(self, kind: str) -> bool:
-        return self.cost < (DOUBTFUL_TONE_COST if kind == "tone" else DOUBTFUL_COST)
+    def doubtful(self, kind: str, least_cost: float = DOUBTFUL_COST) -> bool:
+        return self.cost < (min(DOUBTFUL_TONE_COST, least_cost) if kind == "tone" else least_cost)
 
 
 def judge_texts(phrase: Phrase, texts: Sequence[str], phonemiser: Phonemiser) -> list[Judged]:

@@ -79,6 +79,12 @@ def test_the_same_seed_gives_the_same():
     assert confusables(phrase, Beeper(), count=20, seed=4) == confusables(phrase, Beeper(), count=20, seed=4)
 
 
+def test_how_much_must_differ_can_be_asked_for():
+    strict, usual, lax = (found(least_cost=cost) for cost in (1.5, 0.3, 0.0))
+    assert len(strict.doubtful) > len(usual.doubtful) > len(lax.doubtful)
+    assert "tan lamp" not in texts(lax.used)  # the same is always left out
+
+
 def test_what_a_person_rejected_is_left_out():
     assert "lamp" in texts(found().used)
     assert "lamp" not in texts(found(reject_texts=["Lamp "]).used)

@@ -84,7 +84,8 @@ def _row(one: Taken, phrase: str) -> ManifestRow:
         "provenance": "human",
         "snr_db": clip.snr_db,
     }
-    told = {name: value for name in ("licence", "device", "distance_m") if (value := getattr(clip, name))}
+    told = {name: getattr(clip, name) for name in ("licence", "device", "distance_m")}
+    told = {name: value for name, value in told.items() if value not in ("", None)}
     return ManifestRow(
         audio_filepath=clip_key(one.dataset_id, clip.clip_id),
         text=phrase if clip.label is Label.POSITIVE else "",

@@ -34,6 +34,7 @@ FLAGS = {
     "other_label": "nearly the same audio as a clip with another label",
 }
 
+_SHORT = "Say the whole phrase, louder or nearer; for a very short one lower WAKEWORD_MIN_SPEECH_SEC"
 _MARGIN_S = 0.25
 _EDGE_S = 0.02
 _LEAST_SPEECH_IN_NOISE_S = 0.4
@@ -126,7 +127,7 @@ def check_speech(label: Label, speech_s: float, rules: DatasetRules, *, name: st
         )
     if speech_s < rules.min_speech_s:
         message = f"it has {measured}, and a positive has {rules.min_speech_s:g} s at the least"
-        raise _refused(name, message, code="clip.short_speech", hint="Say the whole phrase, louder or nearer")
+        raise _refused(name, message, code="clip.short_speech", hint=_SHORT)
     if speech_s > rules.max_speech_s:
         message = f"it has {measured}, and a positive has {rules.max_speech_s:g} s at the most"
         raise _refused(

@@ -11,18 +11,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
-from phonoloop.registry.counts import poisson_mean
 from phonoloop.wakeword.streams import Scored
 from phonoloop.wakeword.trigger import smoothed
 
-#: peaks of the tail that are fitted to
-TAIL_PEAKS = 20
-#: how often the scale that is reckoned with may be too small, were the tail exponential
-SCALE_DOUBT = 0.3
+#: causes an hour that are fitted to, and how many that is at least and at most: what comes much more often
+#: than this is not the tail, and a scale fitted to fewer than twenty is little more than chance
+TAIL_PER_HOUR, FEWEST_CAUSES, MOST_CAUSES = 90.0, 20, 40
 #: with fewer the tail says nothing
 LEAST_PEAKS = 5
 #: peaks of one clip this close together come from one cause
@@ -123,25 +120,19 @@ class Tail:
         return self.start + self.causes * self.scale * (ratio ** (1.0 / self.causes) - 1.0)
 
 
-def fit_tail(peaks: Peaks, *, most: int = TAIL_PEAKS) -> Tail | None:
-    """From the highest `most` causes; None with too few to say anything."""
+def fit_tail(peaks: Peaks) -> Tail | None:
+    """From the highest causes, 20 to 40 of them by the length of the stream; None with too few to say
+    anything."""
     tops = peaks.of_causes
-    count = min(most, len(tops) - 1)
+    wanted = min(max(round(TAIL_PER_HOUR * peaks.hours), FEWEST_CAUSES), MOST_CAUSES)
+    count = min(wanted, len(tops) - 1)
     if count < LEAST_PEAKS or peaks.hours <= 0:
         return None
     start = float(tops[count])
     # never sharper than what a float32 near 1 can tell apart
-    scale = max(float((tops[:count] - start).mean()), 1e-3) * _doubt(count)
+    scale = max(float((tops[:count] - start).mean()), 1e-3)
     above = int(np.count_nonzero(peaks.logits > start)) or count
     return Tail(start, scale, count, count / peaks.hours, max(1.0, above / count))
-
-
-@lru_cache(maxsize=64)
-def _doubt(count: int) -> float:
-    """What a scale fitted to so many has to be taken times, to be too small in `SCALE_DOUBT` of cases:
-    real tails are rather heavier than exponential than lighter. Twice the sum over the scale is
-    distributed as chi-square with 2 · count degrees of freedom."""
-    return count / poisson_mean(count - 1, 1 - SCALE_DOUBT)
 
 
 def counted_logit(logits: Sequence[float] | np.ndarray, hours: float, per_hour: float) -> float:

@@ -23,7 +23,9 @@ def run(*arguments):
 
 def test_the_menu_names_every_command():
     shown = run("--help")
-    assert all(name in shown for name in ("advise", "negatives", "train", "scan", "listen", "dataset"))
+    names = "advise negatives train evaluate scan listen dataset current promote".split()
+    assert all(f"  {name} " in shown for name in names)
+    assert all("Usage" in run(name, "--help") for name in names)
 
 
 def test_advice_for_a_person():

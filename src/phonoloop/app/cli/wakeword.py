@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from phonoloop.app.cli.lazy import LazyGroup
 
 #: command → (module under `phonoloop.app.cli`, attribute, one line for the menu); a new one is a line here
-_COMMANDS = {
+COMMANDS = {
     "advise": ("wakeword_advise", "advise", "Is this a good phrase? Before anything is recorded."),
     "negatives": (
         "wakeword_negatives",
@@ -23,9 +21,6 @@ _COMMANDS = {
     "dataset": ("wakeword_dataset", "dataset", "Make, fill, label and inspect datasets of clips."),
     "current": ("wakeword_current", "current", "Which detector serves."),
     "promote": ("wakeword_current", "promote", "Let a detector serve from now on."),
-}
-COMMANDS = {
-    name: entry for name, entry in _COMMANDS.items() if Path(__file__).with_name(f"{entry[0]}.py").exists()
 }
 
 

@@ -23,7 +23,7 @@ def run(*arguments):
 
 def test_the_menu_names_every_command():
     shown = run("--help")
-    names = "advise negatives train evaluate scan listen dataset current promote".split()
+    names = ["advise", "negatives", "train", "evaluate", "scan", "listen", "dataset", "current", "promote"]
     assert all(f"  {name} " in shown for name in names)
     assert all("Usage" in run(name, "--help") for name in names)
 

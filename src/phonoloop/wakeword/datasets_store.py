@@ -11,15 +11,15 @@ says that a write had begun. Readers need no lock: they see the list before or t
 from __future__ import annotations
 
 import fcntl
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from phonoloop.core.clock import utc_now
-from phonoloop.core.errors import NotFoundError
+from phonoloop.core.errors import NotFoundError, ResourceError
 from phonoloop.core.events import DATASET_CHANGED, Event
+from phonoloop.core.files import write_whole
 from phonoloop.core.ids import content_id
 from phonoloop.core.ports import Transaction
 from phonoloop.data.model import AuditEntry
@@ -104,7 +104,15 @@ class DatasetFiles:
 
     def create(self, dataset: Dataset, change: Change) -> bool:
         """Writes a new dataset; False where there is one already."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ResourceError(
+                f"its folder cannot be made ({error.strerror})",
+                code="resource.disk",
+                subject=self.dataset_id,
+                hint="Free disk space, or see who may write to the data folder",
+            ) from error
         with self._lock(wait=True):
             self._recover_if_marked()
             if (self.folder / "labels.json").exists():
@@ -118,7 +126,7 @@ class DatasetFiles:
 
     def _commit(self, edit: Edit) -> None:
         dataset = replace(edit.dataset, revision=edit.dataset.revision + 1, last_changes=tuple(edit.changes))
-        self._mark()
+        write_whole(self.folder / _WRITING, b"")
         for name, wav in edit.new_audio.items():
             self.stores.blobs.put(clip_key(self.dataset_id, name), wav)
         self.stores.blobs.put(labels_key(self.dataset_id), to_json(dataset))
@@ -131,15 +139,6 @@ class DatasetFiles:
         self.stores.blobs.put(metrics_key(self.dataset_id), datasets_metrics.to_json(dataset, self.rules))
         in_transaction(self.stores.records, lambda tx: _record(tx, dataset))
         (self.folder / _WRITING).unlink(missing_ok=True)
-
-    def _mark(self) -> None:
-        with (self.folder / _WRITING).open("wb") as file:
-            os.fsync(file.fileno())
-        handle = os.open(self.folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
     def _recover_if_marked(self) -> None:
         if (self.folder / _WRITING).exists():

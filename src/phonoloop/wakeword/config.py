@@ -13,6 +13,7 @@ from phonoloop.training import recipes
 from phonoloop.training.strict import build, read_yaml, to_mapping
 from phonoloop.wakeword import model_config
 from phonoloop.wakeword.model_config import ModelRecipe
+from phonoloop.wakeword.trigger import MAX_SMOOTHING_STEPS
 
 __all__ = ["ModelRecipe", "WakeRecipe", "load_recipe", "recipe_from_dict", "recipe_names", "recipe_to_dict"]
 
@@ -35,8 +36,10 @@ class MaterialRecipe:
     """What becomes of the recordings. A strip is a stretch of audio of one length, the unit of training.
 
     Attributes:
-        train_pct, tune_pct: shares of speakers, voices and clips to train on, and to choose the weights
-            and the threshold on; what is left makes the figures of the report.
+        train_pct, tune_pct: shares of speakers, voices and clips of the phrase to train on, and to choose
+            the weights and the smoothing on; what is left makes the figures of the report.
+        negative_train_pct, negative_tune_pct: likewise of recordings without the phrase. The threshold is
+            chosen on them, which takes more of them than of anything else.
         strip_steps: length of a strip in steps of 80 ms.
         recorded_copies: strips made of each real clip of the phrase.
         spoken_copies: strips made of each synthesised utterance of the phrase.
@@ -47,6 +50,8 @@ class MaterialRecipe:
 
     train_pct: int = 80
     tune_pct: int = 10
+    negative_train_pct: int = 60
+    negative_tune_pct: int = 30
     strip_steps: int = 36
     recorded_copies: int = 40
     spoken_copies: int = 1
@@ -81,8 +86,8 @@ def _wave() -> WaveAugmentConfig:
         speeds=(1.0,),
         pad_probability=0.0,
         room_probability=0.0,
-        noise_probability=0.6,
-        noise_snr_db=(0.0, 30.0),
+        noise_probability=0.8,
+        noise_snr_db=(-5.0, 20.0),
         floor_probability=1.0,
         floor_dbfs=(-90.0, -50.0),
         volume=(0.1, 1.5),
@@ -239,10 +244,13 @@ class JudgeRecipe:
 
     Attributes:
         target_per_hour: false accepts an hour to stay under.
+        smoothing_steps: over how many steps scores may be averaged. More than two were chosen on clean
+            clips now and then, and cost many misses in noise.
         at_snr_db: misses are also measured with noise at these levels.
     """
 
     target_per_hour: float = 0.5
+    smoothing_steps: tuple[int, ...] = (1, 2)
     at_snr_db: tuple[float, ...] = (10.0,)
 
 
@@ -331,14 +339,19 @@ def check(recipe: WakeRecipe) -> None:
 
 def _material_rules(recipe: WakeRecipe) -> list[recipes.Rule]:
     material, synthesis, wave = recipe.material, recipe.synthesis, recipe.augment.wave
-    held_out = material.train_pct >= 1 and material.tune_pct >= 1
+    shares = (
+        (material.train_pct, material.tune_pct),
+        (material.negative_train_pct, material.negative_tune_pct),
+    )
+    whole = [train >= 1 and tune >= 1 and train + tune <= 99 for train, tune in shares]
     window_s = (recipe.target.positive_ms + recipe.target.ignored_after_ms) / 1000
     room = material.strip_steps * model_config.STEP_MS / 1000 > window_s + 0.8
     positive = all(low > 0 for low, _ in (recipe.augment.piece.speed, recipe.augment.piece.pitch))
     return [
         ("synthesis.positives", synthesis.positives >= 0, "0 or more"),
         ("synthesis.negatives", synthesis.negatives >= 0, "0 or more"),
-        ("material.train_pct", held_out and material.train_pct + material.tune_pct <= 99, "1 to 98 together"),
+        ("material.train_pct", whole[0], "with tune_pct 2 to 99, each at least 1"),
+        ("material.negative_train_pct", whole[1], "with negative_tune_pct 2 to 99, each at least 1"),
         ("material.strip_steps", room, "a strip has to hold a phrase and what follows it"),
         ("material.recorded_copies", material.recorded_copies >= 1, "at least 1"),
         ("material.spoken_copies", material.spoken_copies >= 1, "at least 1"),
@@ -394,5 +407,10 @@ def _learning_rules(recipe: WakeRecipe) -> list[recipes.Rule]:
         ("teacher.epochs", teacher.epochs >= 1, "at least one epoch is needed"),
         ("teacher.peak_lr", teacher.peak_lr > 0, "a learning rate is more than 0"),
         ("teacher.temperature", teacher.temperature > 0, "more than 0"),
+        ("judge.smoothing_steps", _smooths(recipe.judge.smoothing_steps), "one or more, of 1 to 64 steps"),
         ("judge.target_per_hour", recipe.judge.target_per_hour > 0, "more than 0"),
     ]
+
+
+def _smooths(steps: tuple[int, ...]) -> bool:
+    return bool(steps) and all(1 <= count <= MAX_SMOOTHING_STEPS for count in steps)

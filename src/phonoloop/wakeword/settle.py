@@ -121,7 +121,12 @@ def settle(
     _check(streams)
     positives = score(model, lay_out_positives(streams.tune_positives))
     negatives = score(model, lay_out_negatives(streams.tune_negatives))
-    operating = choose(positives, negatives, target_per_hour=recipe.target_per_hour)
+    operating = choose(
+        positives,
+        negatives,
+        target_per_hour=recipe.target_per_hour,
+        smoothing=recipe.smoothing_steps,
+    )
     evaluation = evaluate(
         model,
         operating.trigger,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from phonoloop.core.clock import utc_now
-from phonoloop.core.errors import ConflictError, IntegrityError
+from phonoloop.core.errors import ConflictError, IntegrityError, ResourceError
 from phonoloop.core.files import write_whole
 from phonoloop.core.ids import run_id
 from phonoloop.jobs.progress import Eta
@@ -65,10 +65,19 @@ class Workshop:
             self.log(f"{inner.stage} epoch {inner.epoch}: {figures}")
 
     def log(self, line: str) -> None:
-        """A line in log.txt, with the time."""
+        """A line in log.txt, with the time. Raises ResourceError `resource.disk`."""
         stamp = utc_now().strftime("%Y-%m-%d %H:%M:%S")
-        with (self.folder / LOG).open("a", encoding="utf-8") as file:
-            file.write(f"{stamp} {line}\n")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with (self.folder / LOG).open("a", encoding="utf-8") as file:
+                file.write(f"{stamp} {line}\n")
+        except OSError as error:
+            raise ResourceError(
+                f"cannot be written ({error.strerror})",
+                code="resource.disk",
+                subject=str(self.folder / LOG),
+                hint="Name a folder that can be written to, and free disk space",
+            ) from error
 
 
 def claim(folder: Path, wanted: Mapping[str, Any], *, name: str) -> dict[str, Any]:

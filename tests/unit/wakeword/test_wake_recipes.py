@@ -37,6 +37,8 @@ WRONG = {
     "seed": {"seed": -1},
     "synthesis.positives": {"synthesis": {"positives": -1}},
     "material.train_pct": {"material": {"train_pct": 95, "tune_pct": 5}},
+    "material.negative_train_pct": {"material": {"negative_train_pct": 80}},
+    "judge.smoothing_steps": {"judge": {"smoothing_steps": []}},
     "material.strip_steps": {"material": {"strip_steps": 12}},
     "augment.piece.speed": {"augment": {"piece": {"speed": [0.0, 1.0]}}},
     "augment.wave.pad_probability": {"augment": {"wave": {"speeds": [1.0], "pad_probability": 0.5}}},

@@ -3,10 +3,10 @@
     PHONOLOOP_REAL_DATA=… python benchmarks/bench_wakeword.py [--phrase NAME …] [--way NAME …] [--keep DIR]
 
 For each English phrase 100 of its clips (drawn with seed 0) are trained on, with the speech of two other
-folders and half of the noise files; the detector then hears the rest of its clips (without copies of
-those), clean and in noise at 10 dB, and the folders that it never saw, with the other half of the noise. The threshold is what
-the training chose. `cà phê` has the first two thirds of each of `vi_commands` to learn from and is
-tried on the last third. Ways: what is trained, see `WAYS`.
+folders and half of the noise files; the detector then hears the rest of its clips, without copies of
+those, clean and in noise at 10 dB, and the folders that it never saw, with the other half of the noise.
+The threshold is what the training chose. `cà phê` has the first two thirds of each of `vi_commands` to
+learn from and is tried on the last third. Ways: what is trained, see `WAYS`.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """What a number of events in a number of hours allows to be said."""
 
+from functools import cache
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -149,10 +151,15 @@ def test_what_cannot_be_shown_cannot_be_demanded(wrong):
     assert refused.value.code == "wakeword.target"
 
 
+@cache
+def intervals(confidence):
+    return [poisson_interval(count, confidence=confidence) for count in range(150)]
+
+
 @settings(deadline=None, max_examples=60)
 @given(st.floats(0.1, 80), st.sampled_from([0.8, 0.95]))
 def test_counts_that_decide_are_those_of_the_interval(mean, confidence):
-    ends = [poisson_interval(count, confidence=confidence) for count in range(150)]
+    ends = intervals(confidence)
     within = [count for count, interval in enumerate(ends) if interval.high <= mean]
     assert _most_events(mean, confidence) == (within[-1] if within else -1)
     assert _least_events(mean, confidence) == next(

@@ -35,6 +35,8 @@ from phonoloop.wakeword.clips import AudioDecoder, marks_of
 from phonoloop.wakeword.config import WakeRecipe, check, load_recipe, recipe_to_dict
 from phonoloop.wakeword.data import Material, plans
 from phonoloop.wakeword.distil import teach
+from phonoloop.wakeword.doubts import doubtful_clips
+from phonoloop.wakeword.ends import phrase_span
 from phonoloop.wakeword.export import Facts, conclude, export, load_network
 from phonoloop.wakeword.features import Ear, FrontEar, PoolPlan, compute, keep_audio, open_pool
 from phonoloop.wakeword.figures import draw
@@ -49,6 +51,7 @@ from phonoloop.wakeword.spoken import Synthesised, synthesise
 from phonoloop.wakeword.synthesis import VoicedSynthesizer
 from phonoloop.wakeword.train import WEIGHTS, TrainResult, train
 from phonoloop.wakeword.workshop import (
+    DOUBTS,
     DRAFT,
     EXPORT,
     FEATURES,
@@ -261,11 +264,33 @@ def _learn(request: BuildRequest, inputs: Inputs, networks: _Networks, shop: Wor
         shop.tell(progress.fraction, progress)
 
     own = _pools(made, "own", folder)
+    _listen_for_doubts(request, inputs, networks, own, shop)
     result, taught = _trained(request, networks, made, own, told, shop)
     shop.log(f"best epoch {result.best_epoch} of {result.epochs}: {json.dumps(result.metrics)}")
     if taught is not None:
         shop.log(f"teacher: best epoch {taught.best_epoch} of {taught.epochs}: {json.dumps(taught.metrics)}")
     return result
+
+
+def _listen_for_doubts(
+    request: BuildRequest, inputs: Inputs, networks: _Networks, own: Pools, shop: Workshop
+) -> None:
+    """Writes down which recordings may be of another phrase, once."""
+    path = request.out_dir / DOUBTS
+    if path.is_file():
+        return
+    names = [clip.name for clip in inputs.material.phrase.train if phrase_span(clip) is not None]
+    found: tuple[str, ...] = ()
+    if not networks.whole and request.continue_from is None:
+        found = doubtful_clips(
+            request.recipe,
+            model=networks.student,
+            pools=own,
+            names=names,
+            out_dir=request.out_dir / FEATURES / "doubts",
+            should_stop=shop.should_stop,
+        )
+    write_whole(path, json.dumps(found, ensure_ascii=False).encode())
 
 
 def _trained(
@@ -384,10 +409,15 @@ def _conclude(
     )
     draft, folder = request.out_dir / DRAFT, request.out_dir / EXPORT
     conclude(draft, folder, facts=facts, pictures=draw(evaluation, request.out_dir / FIGURES))
+    doubtful = json.loads((request.out_dir / DOUBTS).read_text("utf-8"))
     told = [*warnings, *settled.operating.warnings, *evaluation.warnings, *_of_outliers(settled)]
+    if doubtful:
+        named = ", ".join(Path(name).name for name in doubtful)
+        told.append(f"these clips sound least like the others; is the phrase said in them? {named}")
     report = facts.to_dict() | {
         "export": str(folder),
         "evaluation": to_report(evaluation),
+        "doubtful": doubtful,
         "outliers": [{"name": name, "score": round(score, 4)} for name, score in settled.outliers],
         "warnings": list(dict.fromkeys(told)),
     }

@@ -18,7 +18,7 @@ from phonoloop.core.ids import run_id
 from phonoloop.jobs.progress import Eta
 from phonoloop.training.progress import OnProgress, Progress
 
-CONFIG, LOG, REPORT = "config.json", "log.txt", "report.json"
+CONFIG, LOG, DOUBTS, REPORT = "config.json", "log.txt", "doubts.json", "report.json"
 EXPORT, SYNTHETIC, FEATURES, DRAFT, FIGURES = "export", "synthetic", "features", "draft", "figures"
 #: stage → the share of the whole that it takes, about
 STAGES = {"check": 0.02, "synthesise": 0.2, "features": 0.36, "train": 0.3, "export": 0.04, "judge": 0.08}

@@ -145,16 +145,22 @@ def _divided(
     noise: Sequence[WakeClip],
     recipe: WakeRecipe,
 ) -> Material:
-    rule = split_rule(recipe)
+    of_others = negative_split_rule(recipe)
     return Material(
-        divide(positives, rule, what="clips of the phrase", groups=copies_among(positives)),
-        divide_recordings(negatives, rule, what="negatives"),
-        divide_recordings(noise, rule, what="noise"),
+        divide(positives, split_rule(recipe), what="clips of the phrase", groups=copies_among(positives)),
+        divide_recordings(negatives, of_others, what="negatives"),
+        divide_recordings(noise, of_others, what="noise"),
     )
 
 
 def split_rule(recipe: WakeRecipe) -> SplitRule:
+    """Of clips of the phrase, and of voices."""
     return SplitRule(recipe.material.train_pct, recipe.material.tune_pct)
+
+
+def negative_split_rule(recipe: WakeRecipe) -> SplitRule:
+    """Of recordings without the phrase."""
+    return SplitRule(recipe.material.negative_train_pct, recipe.material.negative_tune_pct)
 
 
 def _warnings(

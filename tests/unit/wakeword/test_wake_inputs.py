@@ -82,6 +82,13 @@ def test_a_label_counts_for_more_than_the_folder(folders, decoder):
     assert len(inputs.material.negatives.all) == 41
 
 
+def test_recordings_without_the_phrase_have_shares_of_their_own(folders, decoder):
+    mostly_tuned_on = replace(RECIPE.material, negative_train_pct=10, negative_tune_pct=80)
+    material = read(folders, decoder, replace(RECIPE, material=mostly_tuned_on)).material
+    assert len(material.negatives.tune) > len(material.negatives.train)
+    assert len(material.phrase.train) > len(material.phrase.tune)
+
+
 def test_one_speaker_only_is_said(folders, decoder, tmp_path):
     alone = make_folders(tmp_path / "alone", positives=30, negatives=40, speakers=1)
     inputs = read(replace(folders, positives=alone.positives), decoder)

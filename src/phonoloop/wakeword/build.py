@@ -46,7 +46,7 @@ from phonoloop.wakeword.model import WakeNet, build_model, parameter_count
 from phonoloop.wakeword.model import choose as choose_network
 from phonoloop.wakeword.phrase import Phrase, read_phrase
 from phonoloop.wakeword.report import to_report, to_summary
-from phonoloop.wakeword.settle import Settled, Streams, settle, streams_of
+from phonoloop.wakeword.settle import Settled, Streams, measure, settle, streams_of
 from phonoloop.wakeword.spoken import Synthesised, synthesise
 from phonoloop.wakeword.synthesis import VoicedSynthesizer
 from phonoloop.wakeword.train import WEIGHTS, TrainResult, train
@@ -157,6 +157,7 @@ def build(
     streams = streams_of(inputs.material, spoken)
     facts = _facts(request, phrase, config, inputs, spoken, networks, trained)
     settled = _judge(request, networks.student, facts, inputs, streams, shop)
+    facts = replace(facts, int8_evaluation=_of_int8(request, settled, streams))
     return _conclude(request, facts, settled, [*inputs.warnings, *spoken.warnings, *streams.warnings], shop)
 
 
@@ -384,6 +385,12 @@ def _judge(
         export(model, draft, facts=facts, audio=[clip.samples for clip in heard])
     shop.begin("judge")
     return settle(WakeModel.load(draft), streams, request.recipe.judge, learned=inputs.material.phrase.train)
+
+
+def _of_int8(request: BuildRequest, settled: Settled, streams: Streams) -> dict[str, Any]:
+    """What the small variant does where the other one was measured, at the same threshold."""
+    small = WakeModel.load(request.out_dir / DRAFT, int8=True)
+    return to_summary(measure(small, settled.operating.trigger, streams, request.recipe.judge))
 
 
 def _is_of(draft: Path, weights: Path) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 _MOST_LINES = 40
@@ -43,6 +43,13 @@ def _measured(metadata: Mapping[str, Any]) -> Iterator[str]:
         return
     yield "\nOn audio that neither training nor the choice of the threshold heard:\n"
     yield from _lines(evaluation)
+    if metadata.get("int8_evaluation"):
+        yield f"- int8, at the same threshold: {in_a_line(metadata['int8_evaluation'])}"
+
+
+def in_a_line(evaluation: Mapping[str, Any]) -> str:
+    """The two figures that matter, each with its interval."""
+    return f"missed {evaluation['misses']['text']}; false accepts {evaluation['false_accepts']['text']}"
 
 
 def _made_of(metadata: Mapping[str, Any]) -> Iterator[str]:
@@ -69,10 +76,14 @@ def _lines(mapping: Mapping[str, Any], under: str = "") -> Iterator[str]:
     for name, value in mapping.items():
         if isinstance(value, Mapping):
             yield from _lines(value, f"{under}{name} › ")
-        elif not isinstance(value, list | tuple) or len(value) <= 3:
+        elif not isinstance(value, list | tuple) or _is_short(value):
             shown += 1
             if shown <= _MOST_LINES:
                 yield f"- {under}{name}: {_plain(value)}"
+
+
+def _is_short(listed: Sequence[Any]) -> bool:
+    return len(listed) <= 3 and not any(isinstance(one, Mapping) for one in listed)
 
 
 def _plain(value: Any) -> str:

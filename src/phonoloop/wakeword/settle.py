@@ -127,17 +127,24 @@ def settle(
         target_per_hour=recipe.target_per_hour,
         smoothing=recipe.smoothing_steps,
     )
-    evaluation = evaluate(
+    evaluation = measure(model, operating.trigger, streams, recipe)
+    recorded = [clip for clip in (*learned, *streams.tune_positives, *streams.report_positives) if clip.path]
+    return Settled(operating, evaluation, outliers(model, recorded, operating.trigger))
+
+
+def measure(
+    model: WakeModel, trigger: TriggerSettings, streams: Streams, recipe: JudgeRecipe
+) -> WakeEvaluation:
+    """What it does on the report's streams."""
+    return evaluate(
         model,
-        operating.trigger,
+        trigger,
         streams.report_positives,
         streams.report_negatives,
         demands=Demands(max_per_hour=recipe.target_per_hour),
         noises=streams.noises,
         snrs_db=recipe.at_snr_db if streams.noises else (),
     )
-    recorded = [clip for clip in (*learned, *streams.tune_positives, *streams.report_positives) if clip.path]
-    return Settled(operating, evaluation, outliers(model, recorded, operating.trigger))
 
 
 def _check(streams: Streams) -> None:

@@ -148,6 +148,7 @@ def _clock(seconds: float) -> str:
 
 
 def _lines(report: dict[str, Any]) -> Iterator[str]:
+    from phonoloop.wakeword.card import in_a_line
     from phonoloop.wakeword.report import report_lines
 
     network, trigger = report["provenance"]["network"], report["trigger"]
@@ -159,6 +160,7 @@ def _lines(report: dict[str, Any]) -> Iterator[str]:
     )
     yield "Measured on what neither training nor the choice of the threshold heard:"
     yield from report_lines(report["evaluation"])
+    yield f"The int8 variant, at the same threshold: {in_a_line(report['int8_evaluation'])}"
     known = report["evaluation"]["warnings"]
     yield from (f"Warning: {warning}" for warning in report["warnings"] if warning not in known)
     yield f"Export: {report['export']}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from phonoloop.wakeword.report import figure_lines
+
 _MOST_LINES = 40
 
 
@@ -42,7 +44,8 @@ def _measured(metadata: Mapping[str, Any]) -> Iterator[str]:
         yield "- Misses and false accepts: not measured yet"
         return
     yield "\nOn audio that neither training nor the choice of the threshold heard:\n"
-    yield from _lines(evaluation)
+    yield from (f"- {line}" for line in figure_lines(evaluation))
+    yield from (f"- Mind: {warning}" for warning in evaluation["warnings"])
     if metadata.get("int8_evaluation"):
         yield f"- int8, at the same threshold: {in_a_line(metadata['int8_evaluation'])}"
 

@@ -51,14 +51,9 @@ def to_summary(evaluation: WakeEvaluation) -> dict[str, Any]:
 
 def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
     """What `to_report` says, for a person."""
-    verdict = report["verdict"]
-    yield f"{_HEADLINES[Outcome(verdict['outcome'])]}."
+    yield f"{_HEADLINES[Outcome(report['verdict']['outcome'])]}."
     yield ""
-    yield from (f"  {reason[0].upper()}{reason[1:]}." for reason in verdict["reasons"])
-    for snr_db, rate in report["misses_at_snr_db"].items():
-        yield f"  With noise at {snr_db} dB it misses {rate['text']}."
-    yield from _latency(report["latency"])
-    yield from _clips(report["clips"])
+    yield from (f"  {line}" for line in figure_lines(report))
     yield from _groups(report["groups"])
     yield from _lists(report)
     if report["warnings"]:
@@ -66,10 +61,19 @@ def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"Mind: {warning}." for warning in report["warnings"])
 
 
+def figure_lines(summary: Mapping[str, Any]) -> Iterator[str]:
+    """The figures of `to_report` or `to_summary`, a sentence each."""
+    yield from (f"{reason[0].upper()}{reason[1:]}." for reason in summary["verdict"]["reasons"])
+    for snr_db, rate in summary["misses_at_snr_db"].items():
+        yield f"With noise at {snr_db} dB it misses {rate['text']}."
+    yield from _latency(summary["latency"])
+    yield from _clips(summary["clips"])
+
+
 def _latency(latency: Mapping[str, Any] | None) -> Iterator[str]:
     if latency:
         yield (
-            f"  It fires {latency['median_ms']:.0f} ms after the end of the phrase, "
+            f"It fires {latency['median_ms']:.0f} ms after the end of the phrase, "
             f"{latency['p95_ms']:.0f} ms in one of twenty ({latency['clips']} clips)."
         )
 
@@ -77,7 +81,6 @@ def _latency(latency: Mapping[str, Any] | None) -> Iterator[str]:
 def _clips(clips: Mapping[str, Any]) -> Iterator[str]:
     if clips["accuracy"] is None or clips["precision"] is None:
         return
-    yield ""
     yield (
         "As single decisions about clips: "
         + ", ".join(f"{name} {100 * clips[name]:.1f} %" for name in ("accuracy", "precision", "recall"))

@@ -61,7 +61,9 @@ class Mix:
 
     Attributes:
         noises: each (n,) float32.
-        snr_db: of a clip's louder frames over the noise.
+        snr_db: of a clip's louder frames over the recording of noise, all of it but digital zeros. The level
+            of just what falls under the clip would raise a bark's quiet surroundings, and the bark beside
+            the clip with them, without limit.
     """
 
     noises: Sequence[np.ndarray] = field(repr=False)
@@ -115,11 +117,10 @@ class Stream:
         if self.mix is None:
             return None
         sounding = [noise for noise in self.mix.noises if noise.any()]
-        noise = random_stretch(sounding[rng.integers(len(sounding))], one.over - one.begin, rng)
-        under = noise[one.start - one.begin : one.end - one.begin]
-        power = float(np.mean(np.square(under, dtype=np.float64))) or float(np.mean(noise**2))
+        recording = sounding[rng.integers(len(sounding))]
+        power = float(np.mean(np.square(recording[recording != 0], dtype=np.float64)))
         gain = np.sqrt(speech_power(one.clip.samples) / max(power, 1e-12) * 10 ** (-self.mix.snr_db / 10))
-        return noise * np.float32(gain)
+        return random_stretch(recording, one.over - one.begin, rng) * np.float32(gain)
 
 
 def _floor(rng: np.random.Generator) -> np.ndarray:

@@ -124,16 +124,24 @@ class Builder:
             language=request.language,
             trigger=TriggerSettings(self.threshold),
             verdict=self.verdict,
-            evaluation={
-                "verdict": {"outcome": self.verdict, "reasons": ["because"]},
-                "misses": {"missed": 0, "clips": 4, "text": "0 of 4"},
-                "false_accepts": {"events": 1, "hours": 2.0, "text": "1 in 2 h"},
-            },
+            evaluation=measured() | {"verdict": {"outcome": self.verdict, "reasons": ["because"]}},
             licences={"clips": "CC0-1.0"},
         )
         conclude(self.draft, request.out_dir / "export", facts=facts)
         report = facts.to_dict() | {"warnings": ["too few"]}
         return BuildResult(facts.model_id, request.out_dir / "export", report)
+
+
+def measured():
+    from phonoloop.testing.wake_levels import LevelScorer, level_clip
+    from phonoloop.wakeword.clips import Label
+    from phonoloop.wakeword.evaluate import evaluate
+    from phonoloop.wakeword.report import to_summary
+    from phonoloop.wakeword.trigger import TriggerSettings
+
+    said = [level_clip(0.9, seed=seed) for seed in range(4)]
+    other = [level_clip(0.1, duration_s=30.0, label=Label.NEGATIVE)]
+    return to_summary(evaluate(LevelScorer(), TriggerSettings(0.7), said, other))
 
 
 @pytest.fixture
@@ -217,7 +225,8 @@ def test_a_detector_is_installed_whole_with_its_lineage(app, computer, builder):
     told = []
     job = submit_wakeword(app, WakeWish(dataset_id=computer, recipe="debug"))
     result = run(app, job, told)
-    assert result["measured"] == ["misses 0 of 4", "false accepts 1 in 2 h"]
+    texts = measured()["misses"]["text"], measured()["false_accepts"]["text"]
+    assert result["measured"] == [f"misses {texts[0]}", f"false accepts {texts[1]}"]
     found = model(app, result["run_id"])
     folder = app.data_dir / "models" / "wakeword" / result["run_id"]
     assert {"wake_model.onnx", "wake_stream.onnx", "metadata.json", "report.json", "card.md"} <= {

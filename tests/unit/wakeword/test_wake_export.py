@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from phonoloop.core.errors import IntegrityError, NotFoundError
 from phonoloop.testing import sounds
 from phonoloop.testing.wake import beep_net, export_beep_detector, with_beeps
+from phonoloop.testing.wake_levels import LevelScorer, level_clip
 from phonoloop.training.artefacts import CARD, GOLDEN, METADATA, TOLERANCE, file_hashes, session_for
 from phonoloop.wakeword import export as export_module
 from phonoloop.wakeword import golden, infer
@@ -30,7 +31,9 @@ from phonoloop.wakeword.artefact import (
     WEIGHTS,
     model_folder,
 )
+from phonoloop.wakeword.clips import Label
 from phonoloop.wakeword.embedding import find_speech_embedding
+from phonoloop.wakeword.evaluate import evaluate
 from phonoloop.wakeword.export import Facts, conclude, export, load_network
 from phonoloop.wakeword.golden import in_pieces
 from phonoloop.wakeword.graph import trace_stream
@@ -38,6 +41,7 @@ from phonoloop.wakeword.infer import ScoreStream, StreamGraph, WakeModel
 from phonoloop.wakeword.model import build_model
 from phonoloop.wakeword.model_config import ModelRecipe
 from phonoloop.wakeword.quantise import as_one_stream, to_quantise
+from phonoloop.wakeword.report import to_summary
 from phonoloop.wakeword.trigger import TriggerSettings
 
 STEP = 1_280
@@ -285,19 +289,24 @@ def test_without_an_int8_graph_int8_is_refused(copy):
 def test_facts_are_added_without_tracing_anew(exported, tmp_path):
     picture = tmp_path / "roc.png"
     picture.write_bytes(b"png")
+    others = [level_clip(0.1, duration_s=30.0, label=Label.NEGATIVE)]
+    evaluation = evaluate(LevelScorer(), TriggerSettings(0.7), [level_clip(0.9), level_clip(0.2)], others)
     facts = Facts(
         model_id="wake-2",
         phrase="beep",
         language="en",
         trigger=TriggerSettings(0.7, 2, 1.5),
-        evaluation={"misses": {"rate": 0.01, "low": 0.0, "high": 0.05}},
+        evaluation=to_summary(evaluation),
+        int8_evaluation=to_summary(evaluation),
         verdict="good enough",
     )
     metadata = conclude(exported, tmp_path / "out", facts=facts, pictures=[picture])
     assert "roc.png" in metadata["files"]
     model = WakeModel.load(tmp_path / "out")
     assert (model.model_id, model.trigger) == ("wake-2", TriggerSettings(0.7, 2, 1.5))
-    assert "misses › rate: 0.01" in (tmp_path / "out" / CARD).read_text("utf-8")
+    card = (tmp_path / "out" / CARD).read_text("utf-8")
+    assert "- Misses: 1 of 2: 50.0 %" in card
+    assert "- int8, at the same threshold: missed 1 of 2: 50.0 %" in card
     np.testing.assert_array_equal(
         model.scores(with_beeps(2.0, [0.5])), WakeModel.load(exported).scores(with_beeps(2.0, [0.5]))
     )

@@ -162,6 +162,18 @@ def test_noise_lies_under_clips_at_the_stated_ratio():
     assert np.abs(noise[: one.start]).max() > 0.01
 
 
+def test_a_bark_is_as_loud_wherever_the_clip_begins():
+    bark = np.full(80_000, 1e-4, np.float32)
+    bark[40_000:44_000] = np.sin(np.arange(4_000) * 0.3)
+    speech = clip(1.0, seed=1)
+    loudest = []
+    for seed in range(12):
+        stream = lay_out_positives([speech], mix=Mix([bark], 10.0), seed=seed)
+        noise = rendered(stream) - rendered(lay_out_positives([speech], seed=seed))
+        loudest.append(np.abs(noise).max())
+    assert max(loudest) / min(loudest) < 1.1
+
+
 def test_silence_is_no_noise_to_mix_in():
     with pytest.raises(InputError) as refused:
         Mix([np.zeros(100, np.float32)], 10.0)

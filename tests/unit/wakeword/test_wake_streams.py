@@ -162,16 +162,17 @@ def test_noise_lies_under_clips_at_the_stated_ratio():
     assert np.abs(noise[: one.start]).max() > 0.01
 
 
-def test_a_bark_is_as_loud_wherever_the_clip_begins():
+def test_a_bark_is_never_louder_than_its_recording_allows():
     bark = np.full(80_000, 1e-4, np.float32)
     bark[40_000:44_000] = np.sin(np.arange(4_000) * 0.3)
     speech = clip(1.0, seed=1)
     loudest = []
-    for seed in range(12):
+    for seed in range(12):  # under the clip, beside it, or not there at all
         stream = lay_out_positives([speech], mix=Mix([bark], 10.0), seed=seed)
         noise = rendered(stream) - rendered(lay_out_positives([speech], seed=seed))
-        loudest.append(np.abs(noise).max())
-    assert max(loudest) / min(loudest) < 1.1
+        loudest.append(float(np.abs(noise).max()))
+    whole = np.sqrt(np.mean(speech.samples**2) / np.mean(bark**2) / 10.0)
+    assert max(loudest) == pytest.approx(whole, rel=0.1)
 
 
 def test_silence_is_no_noise_to_mix_in():

@@ -23,12 +23,30 @@ def write_whole(path: Path, data: bytes) -> None:
             _write_synced(file, data, path)
         _sync_folder(path.parent)
     except OSError as error:
-        raise ResourceError(
-            f"cannot be written ({error.strerror})",
-            code="resource.disk",
-            subject=str(path),
-            hint="Free disk space and start again: the run resumes",
-        ) from error
+        raise _refused(path, error) from error
+
+
+def mark(path: Path) -> None:
+    """An empty file, there also after a power cut. Nothing else is written on the way, which a kill could
+    leave behind.
+
+    Raises:
+        ResourceError: `resource.disk` where the disk is full or refuses.
+    """
+    try:
+        path.touch()
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise _refused(path, error) from error
+
+
+def _refused(path: Path, error: OSError) -> ResourceError:
+    return ResourceError(
+        f"cannot be written ({error.strerror})",
+        code="resource.disk",
+        subject=str(path),
+        hint="Free disk space and start again: the run resumes",
+    )
 
 
 def _write_synced(file: Any, data: bytes, path: Path) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from phonoloop.core.clock import utc_now
 from phonoloop.core.errors import NotFoundError, ResourceError
 from phonoloop.core.events import DATASET_CHANGED, Event
-from phonoloop.core.files import write_whole
+from phonoloop.core.files import mark
 from phonoloop.core.ids import content_id
 from phonoloop.core.ports import Transaction
 from phonoloop.data.model import AuditEntry
@@ -126,7 +126,7 @@ class DatasetFiles:
 
     def _commit(self, edit: Edit) -> None:
         dataset = replace(edit.dataset, revision=edit.dataset.revision + 1, last_changes=tuple(edit.changes))
-        write_whole(self.folder / _WRITING, b"")
+        mark(self.folder / _WRITING)
         for name, wav in edit.new_audio.items():
             self.stores.blobs.put(clip_key(self.dataset_id, name), wav)
         self.stores.blobs.put(labels_key(self.dataset_id), to_json(dataset))

@@ -6,7 +6,7 @@ import stat
 import pytest
 
 from phonoloop.core.errors import ResourceError
-from phonoloop.core.files import write_whole
+from phonoloop.core.files import mark, write_whole
 
 
 def test_a_file_takes_the_place_of_an_earlier_one(tmp_path):
@@ -38,3 +38,17 @@ def test_what_fails_leaves_the_earlier_file_and_nothing_else(tmp_path, monkeypat
         write_whole(path, b"two")
     assert caught.value.code == "resource.disk"
     assert [(one.name, one.read_bytes()) for one in tmp_path.iterdir()] == [("a", b"one")]
+
+
+def test_a_mark_is_one_file_and_nothing_beside_it_at_any_moment(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr("os.fsync", lambda _: seen.append([path.name for path in tmp_path.iterdir()]))
+    mark(tmp_path / ".writing")
+    mark(tmp_path / ".writing")
+    assert seen == [[".writing"]] * 2
+
+
+def test_a_mark_that_cannot_be_made_is_said(tmp_path):
+    with pytest.raises(ResourceError) as refused:
+        mark(tmp_path / "nowhere" / ".writing")
+    assert refused.value.code == "resource.disk"

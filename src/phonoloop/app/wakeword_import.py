@@ -19,6 +19,7 @@ from phonoloop.core.errors import (
     NotFoundError,
     PhonoloopError,
 )
+from phonoloop.core.files import require_empty
 from phonoloop.core.ids import sha256_hex
 from phonoloop.wakeword import datasets
 from phonoloop.wakeword.clip_facts import FolderFacts
@@ -313,13 +314,7 @@ def export_folder(app: App, dataset_id: str, folder: Path) -> Dataset:
         ConflictError: `export.not_empty`. NotFoundError: `dataset.missing`.
     """
     dataset = datasets.get(app.wake_datasets, dataset_id)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ConflictError(
-            "there is something already",
-            code="export.not_empty",
-            subject=str(folder),
-            hint="Name a folder that is empty or does not exist",
-        )
+    require_empty(folder)
     copy_clips(app, dataset, folder)
     return dataset
 

@@ -7,7 +7,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from phonoloop.core.errors import ResourceError
+from phonoloop.core.errors import ConflictError, ResourceError
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -38,6 +38,21 @@ def mark(path: Path) -> None:
         _sync_folder(path.parent)
     except OSError as error:
         raise _refused(path, error) from error
+
+
+def require_empty(folder: Path) -> None:
+    """For what is exported into a folder of its own.
+
+    Raises:
+        ConflictError: `export.not_empty`, where there is a file or a folder with anything in it.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ConflictError(
+            "there is something already",
+            code="export.not_empty",
+            subject=str(folder),
+            hint="Name a folder that is empty or does not exist",
+        )
 
 
 def _refused(path: Path, error: OSError) -> ResourceError:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from phonoloop.audio.wav import read_wav, to_int16, wav_bytes
-from phonoloop.core.errors import ConflictError
+from phonoloop.core.files import require_empty
 from phonoloop.core.ids import canonical_json
 from phonoloop.core.ports import BlobStore
 from phonoloop.core.units import seconds_to_samples
@@ -85,13 +85,7 @@ def export_snapshot(stores: Stores, snapshot: Snapshot, folder: Path) -> dict[Sp
     Raises:
         ConflictError: `export.not_empty`.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ConflictError(
-            "there is something already",
-            code="export.not_empty",
-            subject=str(folder),
-            hint="Name a folder that is empty or does not exist",
-        )
+    require_empty(folder)
     (folder / "clips").mkdir(parents=True, exist_ok=True)
     return {split: _export_split(stores, snapshot, split, folder) for split in Split}
 

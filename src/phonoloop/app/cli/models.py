@@ -13,7 +13,7 @@ import click
 from phonoloop.app import views
 from phonoloop.app.champion import artefact_dir
 from phonoloop.app.cli.common import App, common_options, emit, table
-from phonoloop.core.errors import ConflictError
+from phonoloop.core.files import require_empty
 from phonoloop.registry import promote as registry
 
 
@@ -96,10 +96,7 @@ def export(app: App, as_json: bool, model: str, out: Path) -> None:
     """Copy a model's files to the folder OUT; they run anywhere onnxruntime does."""
     with app.records.transaction() as tx:
         found = views.find_model(tx, model)
-    if out.exists() and any(out.iterdir()):
-        raise ConflictError(
-            "the folder is not empty", code="export.not_empty", subject=str(out), hint="Name a new one"
-        )
+    require_empty(out)
     shutil.copytree(artefact_dir(app.blobs, found), out, dirs_exist_ok=True)
     files = sorted(path.name for path in out.iterdir())
     emit(

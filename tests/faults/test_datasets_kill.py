@@ -15,6 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from kills import killed_before
 
 from phonoloop.adapters.blobs_local import LocalBlobStore
 from phonoloop.adapters.bus_sql import SqlEventBus
@@ -242,40 +243,8 @@ def check_ended(root: Path, act) -> None:
 
 def killed_at(root: Path, step: int, act) -> bool:
     """Acts in a process that dies before that write or deletion; False where it came to its end."""
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            left = iter(range(step))
-            steps = (
-                (LocalBlobStore, "put"),
-                (LocalBlobStore, "delete"),
-                (Path, "unlink"),
-                (Database, "write"),
-            )
-            for owner, name in steps:
-                _die_when_used_up(owner, name, left)
-            act(root)
-            code = 0
-        finally:
-            os._exit(code)
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        assert os.WTERMSIG(status) == signal.SIGKILL
-        return True
-    assert os.WEXITSTATUS(status) == 0
-    return False
-
-
-def _die_when_used_up(owner: type, name: str, left) -> None:
-    real = getattr(owner, name)
-
-    def step(*args, **options):
-        if next(left, None) is None:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return real(*args, **options)
-
-    setattr(owner, name, step)
+    places = ((LocalBlobStore, "put"), (LocalBlobStore, "delete"), (Path, "unlink"), (Database, "write"))
+    return killed_before(step, places, lambda: act(root))
 
 
 def test_a_dataset_whose_making_was_killed_is_not_there(tmp_path):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from pathlib import Path
+
+from kills import killed_before
 
 from phonoloop.adapters.blobs_local import LocalBlobStore
 from phonoloop.adapters.records_sql import SqlRecords
@@ -42,34 +42,8 @@ def forget(root: Path) -> None:
 
 def killed_at(root: Path, step: int) -> bool:
     """Forgets in a process that dies before that write or deletion; False where it came to its end."""
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            left = iter(range(step))
-            for owner, name in ((LocalBlobStore, "delete"), (Path, "unlink"), (Database, "write")):
-                _die_when_used_up(owner, name, left)
-            forget(root)
-            code = 0
-        finally:
-            os._exit(code)
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        assert os.WTERMSIG(status) == signal.SIGKILL
-        return True
-    assert os.WEXITSTATUS(status) == 0
-    return False
-
-
-def _die_when_used_up(owner: type, name: str, left) -> None:
-    real = getattr(owner, name)
-
-    def step(*args, **options):
-        if next(left, None) is None:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return real(*args, **options)
-
-    setattr(owner, name, step)
+    places = ((LocalBlobStore, "delete"), (Path, "unlink"), (Database, "write"))
+    return killed_before(step, places, lambda: forget(root))
 
 
 def test_killed_before_any_step_and_done_again(tmp_path):

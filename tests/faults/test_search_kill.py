@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from kills import killed_before
 
 from phonoloop.adapters.blobs_local import LocalBlobStore
 from phonoloop.adapters.records_sql import SqlRecords
@@ -53,34 +52,7 @@ def work(root: Path) -> None:
 
 
 def killed_at(root: Path, step: int, task=work) -> bool:
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            left = iter(range(step))
-            for owner, name in ((Database, "write"), (LocalBlobStore, "put")):
-                _die_when_used_up(owner, name, left)
-            task(root)
-            code = 0
-        finally:
-            os._exit(code)
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        assert os.WTERMSIG(status) == signal.SIGKILL
-        return True
-    assert os.WEXITSTATUS(status) == 0
-    return False
-
-
-def _die_when_used_up(owner: type, name: str, left) -> None:
-    real = getattr(owner, name)
-
-    def step(*args, **options):
-        if next(left, None) is None:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return real(*args, **options)
-
-    setattr(owner, name, step)
+    return killed_before(step, ((Database, "write"), (LocalBlobStore, "put")), lambda: task(root))
 
 
 def contents(root: Path) -> dict:

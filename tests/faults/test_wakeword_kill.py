@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from kills import killed_after
 
 from phonoloop.testing.wake_material import make_folders
 from phonoloop.training.checkpoint import load_weights
@@ -85,24 +85,13 @@ def undisturbed(tmp_path_factory) -> tuple[Path, Path, float]:
     return folder, folder / "whole", finish(folder, folder / "whole")
 
 
-def kill_at(folder: Path, out: Path, delay_s: float) -> bool:
-    """Whether there was still something to kill."""
-    child = start(folder, out)
-    with child.stdout:
-        try:
-            child.wait(timeout=delay_s)
-            return False
-        except subprocess.TimeoutExpired:
-            child.send_signal(signal.SIGKILL)
-            child.wait(timeout=30)
-            return True
-
-
 @pytest.mark.parametrize("kills", KILLS)
 def test_killed_at_random_moments_it_ends_at_the_same_weights(undisturbed, tmp_path, kills):
     folder, whole, duration_s = undisturbed
     chance = random.Random(20261121)
-    struck = sum(kill_at(folder, tmp_path, chance.uniform(0.05, 0.7) * duration_s) for _ in range(kills))
+    struck = sum(
+        killed_after(start(folder, tmp_path), chance.uniform(0.05, 0.7) * duration_s) for _ in range(kills)
+    )
     assert struck >= 1
     finish(folder, tmp_path)
     expected, weights = load_weights(whole / "model.pt"), load_weights(tmp_path / "model.pt")

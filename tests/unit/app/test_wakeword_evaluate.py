@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from click.testing import CliRunner
 
 from phonoloop.app.cli.wakeword_evaluate import evaluate
@@ -18,13 +17,7 @@ from phonoloop.wakeword.export import conclude
 from phonoloop.wakeword.infer import Detector, WakeModel
 from phonoloop.wakeword.streams import lay_out_positives, score
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,6 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
 from click.testing import CliRunner
 
 from phonoloop.app.cli.wakeword_listen import listen, scan
@@ -25,12 +24,7 @@ from phonoloop.wakeword.export import conclude
 COMMAND = (sys.executable, "-m", "phonoloop.app.cli.main", "wakeword")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -48,12 +48,7 @@ STEP = 1_280
 FACTS = Facts(model_id="wake-1", phrase="cà phê", language="vi")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

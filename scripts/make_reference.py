@@ -60,14 +60,7 @@ def _command(command: click.Command, path: str) -> Iterator[str]:
 def http() -> Iterator[str]:
     from fastapi.routing import APIRoute, APIWebSocketRoute
 
-    from phonoloop.app.http import (
-        routes_audio,
-        routes_live,
-        routes_models,
-        routes_search,
-        routes_wakeword,
-        routes_work,
-    )
+    from phonoloop.app.http.server import ROUTES
 
     yield "# HTTP"
     yield ""
@@ -77,8 +70,7 @@ def http() -> Iterator[str]:
     yield "| | | |"
     yield "|---|---|---|"
     yield "| GET | `/health` | Whether the records answer and which model serves. |"
-    parts = (routes_audio, routes_search, routes_work, routes_models, routes_wakeword, routes_live)
-    for router in (part.router for part in parts):
+    for router in (part.router for part in ROUTES):
         for route in router.routes:
             if isinstance(route, APIRoute):
                 doc = " ".join((route.description or route.name.replace("_", " ").capitalize() + ".").split())

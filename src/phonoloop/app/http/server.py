@@ -17,18 +17,17 @@ from phonoloop.app.http import (
 )
 from phonoloop.app.views import champion_view
 
+#: what the API is made of
+ROUTES = (routes_audio, routes_search, routes_work, routes_models, routes_wakeword, routes_live)
+
 
 def create_api(app: App) -> FastAPI:
     """Builds the API. It holds no state of its own: everything is in `app`."""
     api = FastAPI(title="Phonoloop", version=__version__, docs_url="/docs", redoc_url=None)
     api.state.app = app
     errors.install(api)
-    api.include_router(routes_audio.router)
-    api.include_router(routes_live.router)
-    api.include_router(routes_models.router)
-    api.include_router(routes_search.router)
-    api.include_router(routes_wakeword.router)
-    api.include_router(routes_work.router)
+    for part in ROUTES:
+        api.include_router(part.router)
 
     @api.get("/health")
     def health() -> dict:

@@ -58,7 +58,7 @@ def made(folders, decoder, tmp_path_factory):
 def test_every_stage_is_told_in_order_and_progress_never_goes_back(made):
     _, told, _ = made
     stages = list(dict.fromkeys(progress.stage for progress in told))
-    assert stages == ["check", "synthesise", "features", "train", "export", "judge"]
+    assert stages == ["check", "synthesise", "features", "train", "cross", "export", "judge"]
     shares = [progress.fraction for progress in told]
     assert shares == sorted(shares)
 

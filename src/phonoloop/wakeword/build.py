@@ -5,6 +5,7 @@ out_dir/
   synthetic/positives  synthetic/negatives
   features/                               strips as networks hear them; deleted at the end
   checkpoints/  teacher/  model.pt        see `train`
+  cross/                                  networks that tell more of the threshold; deleted at the end
   draft/                                  the exported graphs before they are judged; deleted at the end
   export/                                 the result
   report.json                             everything a person wants to know of it; written last
@@ -33,6 +34,7 @@ from phonoloop.wakeword.artefact import read_metadata
 from phonoloop.wakeword.batches import Pools
 from phonoloop.wakeword.clips import AudioDecoder, marks_of
 from phonoloop.wakeword.config import WakeRecipe, check, load_recipe, recipe_to_dict
+from phonoloop.wakeword.cross import cross_fit
 from phonoloop.wakeword.data import Material, plans
 from phonoloop.wakeword.distil import teach
 from phonoloop.wakeword.doubts import doubtful_clips
@@ -48,9 +50,11 @@ from phonoloop.wakeword.phrase import Phrase, read_phrase
 from phonoloop.wakeword.report import to_report, to_summary
 from phonoloop.wakeword.settle import Settled, Streams, measure, settle, streams_of
 from phonoloop.wakeword.spoken import Synthesised, synthesise
+from phonoloop.wakeword.streams import Scored
 from phonoloop.wakeword.synthesis import VoicedSynthesizer
 from phonoloop.wakeword.train import WEIGHTS, TrainResult, train
 from phonoloop.wakeword.workshop import (
+    CROSS,
     DOUBTS,
     DRAFT,
     EXPORT,
@@ -153,10 +157,11 @@ def build(
     shop.log(f"network: {networks.student.choice.why}")
     spoken = _synthesise(request, phrase, shop, synthesizers, phonemiser)
     inputs = replace(inputs, material=replace(inputs.material, spoken=spoken.spoken))
-    trained = _learn(request, inputs, networks, shop)
+    trained, crossed = _learn(request, inputs, networks, shop)
     streams = streams_of(inputs.material, spoken)
     facts = _facts(request, phrase, config, inputs, spoken, networks, trained)
-    settled = _judge(request, networks.student, facts, inputs, streams, shop)
+    facts.provenance["crossed_hours"] = round(sum(one.hours for one in crossed), 4)
+    settled = _judge(request, networks.student, facts, inputs, streams, crossed, shop)
     facts = replace(facts, int8_evaluation=_of_int8(request, settled, streams))
     return _conclude(request, facts, settled, [*inputs.warnings, *spoken.warnings, *streams.warnings], shop)
 
@@ -245,8 +250,11 @@ def _warm_start(student: WakeNet, request: BuildRequest) -> None:
         ) from error
 
 
-def _learn(request: BuildRequest, inputs: Inputs, networks: _Networks, shop: Workshop) -> TrainResult:
-    """Features, then training; leaves the best weights in the student."""
+def _learn(
+    request: BuildRequest, inputs: Inputs, networks: _Networks, shop: Workshop
+) -> tuple[TrainResult, tuple[Scored, ...]]:
+    """Features, then training; leaves the best weights in the student. With it what others of its kind say
+    to recordings that they did not learn from."""
     recipe, folder = request.recipe, request.out_dir / FEATURES
     made = plans(inputs.material, recipe)
     shop.log("strips: " + ", ".join(f"{plan.name} {plan.count}" for plan in made))
@@ -270,7 +278,30 @@ def _learn(request: BuildRequest, inputs: Inputs, networks: _Networks, shop: Wor
     shop.log(f"best epoch {result.best_epoch} of {result.epochs}: {json.dumps(result.metrics)}")
     if taught is not None:
         shop.log(f"teacher: best epoch {taught.best_epoch} of {taught.epochs}: {json.dumps(taught.metrics)}")
-    return result
+    return result, _crossed(request, inputs, networks, own, shop)
+
+
+def _crossed(
+    request: BuildRequest, inputs: Inputs, networks: _Networks, own: Pools, shop: Workshop
+) -> tuple[Scored, ...]:
+    """Nothing where the recipe does not ask for it, or where the front would have to be trained each time."""
+    shop.begin("cross")
+    if not request.recipe.judge.folds or networks.whole:
+        return ()
+
+    def fresh() -> WakeNet:
+        seed_everything(request.recipe.seed)
+        return build_model(request.recipe.model, embedding_dir=request.embedding_dir)
+
+    return cross_fit(
+        request.recipe,
+        inputs.material.negatives,
+        pools=own,
+        fresh=fresh,
+        out_dir=request.out_dir / CROSS,
+        on_progress=lambda progress: shop.tell(progress.fraction, progress),
+        should_stop=shop.should_stop,
+    )
 
 
 def _listen_for_doubts(
@@ -376,6 +407,7 @@ def _judge(
     facts: Facts,
     inputs: Inputs,
     streams: Streams,
+    crossed: Sequence[Scored],
     shop: Workshop,
 ) -> Settled:
     shop.begin("export")
@@ -384,7 +416,8 @@ def _judge(
         heard = [*streams.tune_positives[:_CALIBRATION_CLIPS], *streams.tune_negatives[:_CALIBRATION_CLIPS]]
         export(model, draft, facts=facts, audio=[clip.samples for clip in heard])
     shop.begin("judge")
-    return settle(WakeModel.load(draft), streams, request.recipe.judge, learned=inputs.material.phrase.train)
+    learned = inputs.material.phrase.train
+    return settle(WakeModel.load(draft), streams, request.recipe.judge, learned=learned, crossed=crossed)
 
 
 def _of_int8(request: BuildRequest, settled: Settled, streams: Streams) -> dict[str, Any]:
@@ -429,7 +462,7 @@ def _conclude(
         "warnings": list(dict.fromkeys(told)),
     }
     write_whole(request.out_dir / REPORT, json.dumps(report, ensure_ascii=False, indent=1).encode())
-    for leftover in (FEATURES, DRAFT, FIGURES):
+    for leftover in (FEATURES, DRAFT, FIGURES, CROSS):
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(request.out_dir / leftover)
     shop.log(f"done: {facts.verdict}")

@@ -244,12 +244,16 @@ class JudgeRecipe:
 
     Attributes:
         target_per_hour: false accepts an hour to stay under.
+        folds: the recordings to learn from are divided so, and what networks trained without a part say to
+            it is evidence for the threshold too; 0 where only what is held out is. Takes as many trainings
+            more.
         smoothing_steps: over how many steps scores may be averaged. More than two were chosen on clean
             clips now and then, and cost many misses in noise.
         at_snr_db: misses are also measured with noise at these levels.
     """
 
     target_per_hour: float = 0.5
+    folds: int = 0
     smoothing_steps: tuple[int, ...] = (1, 2)
     at_snr_db: tuple[float, ...] = (10.0,)
 
@@ -409,6 +413,8 @@ def _learning_rules(recipe: WakeRecipe) -> list[recipes.Rule]:
         ("teacher.temperature", teacher.temperature > 0, "more than 0"),
         ("judge.smoothing_steps", _smooths(recipe.judge.smoothing_steps), "one or more, of 1 to 64 steps"),
         ("judge.target_per_hour", recipe.judge.target_per_hour > 0, "more than 0"),
+        ("judge.folds", recipe.judge.folds == 0 or recipe.judge.folds >= 2, "0, or 2 and more"),
+        ("judge.folds", not (recipe.judge.folds and teacher.enabled), "0 for a network that is taught"),
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from phonoloop.wakeword.clips import WakeClip
 from phonoloop.wakeword.config import WakeRecipe
 from phonoloop.wakeword.division import Division
 from phonoloop.wakeword.ends import phrase_span, without_zeros
-from phonoloop.wakeword.features import NO_END, PoolPlan
+from phonoloop.wakeword.features import NO_END, PoolPlan, fold_pool
 from phonoloop.wakeword.strips import Piece, StripMaker
 
 #: of the strips cut from recordings, how many at most are of noise without speech
@@ -67,6 +67,32 @@ def plans(material: Material, recipe: WakeRecipe) -> list[PoolPlan]:
 
 
 @dataclass(frozen=True, eq=False)
+class _Recordings:
+    """Of other speech and of noise, int16 (n,) each."""
+
+    speech: Sequence[np.ndarray]
+    noise: Sequence[np.ndarray]
+
+    @cached_property
+    def all(self) -> list[np.ndarray]:
+        return [*self.speech, *self.noise]
+
+    @cached_property
+    def samples(self) -> int:
+        return sum(map(len, self.all))
+
+    @cached_property
+    def chances(self) -> np.ndarray:
+        """Of each, by its length; all noises together have at most their share."""
+        speech = np.array([len(pcm) for pcm in self.speech], float)
+        noise = np.array([len(pcm) for pcm in self.noise], float)
+        if speech.size and noise.size:
+            noise *= min(1.0, _NOISE_SHARE / (1 - _NOISE_SHARE) * speech.sum() / noise.sum())
+        both = np.concatenate([speech, noise])
+        return both / both.sum()
+
+
+@dataclass(frozen=True, eq=False)
 class _Side:
     """The pools of one side; every strip is a function of the seed, its pool and its index."""
 
@@ -84,7 +110,7 @@ class _Side:
             self._plan("phrase_spoken", uttered, self._spoken_phrase),
             self._plan("beginnings", self._beginnings(said + uttered), self._beginning),
             self._plan("other_spoken", len(self._packed), self._other_spoken),
-            self._plan("recorded", self._recorded_count(), self._recording),
+            *self._recorded_plans(),
             self._plan("nothing", _NOTHING if self._trains else 0, self._nothing),
         ]
 
@@ -110,7 +136,9 @@ class _Side:
     @cached_property
     def _maker(self) -> StripMaker:
         noises = [to_float(pcm) for pcm in self._noises]
-        others = [*self._recordings, *(one.pcm for one in self._others)]
+        uttered = [one.pcm for one in self._others]
+        # beside the phrase a recording would be heard by the network that is not to hear it
+        others = uttered if uttered and self._folds else [*self._recordings.speech, *uttered]
         # a room that is trained in is not tried out in
         return StripMaker(self.recipe, noises, others, self.recipe.seed + (0 if self._trains else 1_000_003))
 
@@ -128,29 +156,34 @@ class _Side:
         return self.material.spoken.other.get(self.side, ())
 
     @cached_property
-    def _recordings(self) -> list[np.ndarray]:
-        return _heard(getattr(self.material.negatives, self.side))
+    def _recordings(self) -> _Recordings:
+        return _Recordings(_heard(getattr(self.material.negatives, self.side)), self._noises)
+
+    @property
+    def _folds(self) -> int:
+        return self.recipe.judge.folds if self._trains and self.material.negatives.train else 0
 
     @cached_property
     def _noises(self) -> list[np.ndarray]:
         return _heard(getattr(self.material.noise, self.side))
 
-    @cached_property
-    def _chances(self) -> np.ndarray:
-        """Of each recording and noise, by its length; all noises together have at most their share."""
-        speech = np.array([len(pcm) for pcm in self._recordings], float)
-        noise = np.array([len(pcm) for pcm in self._noises], float)
-        if speech.size and noise.size:
-            noise *= min(1.0, _NOISE_SHARE / (1 - _NOISE_SHARE) * speech.sum() / noise.sum())
-        both = np.concatenate([speech, noise])
-        return both / both.sum()
+    def _recorded_plans(self) -> list[PoolPlan]:
+        """One pool, or one for each fold, so that a network can be trained without it."""
+        whole = self._recorded_count()
+        if not self._folds:
+            return [self._plan("recorded", whole, partial(self._recording, self._recordings))]
+        each = whole // self._folds
+        made = [_Recordings(_heard(own), self._noises) for own in self.material.negatives.folds(self._folds)]
+        return [
+            self._plan(fold_pool(fold), each if own.speech else 0, partial(self._recording, own))
+            for fold, own in enumerate(made)
+        ]
 
     def _recorded_count(self) -> int:
-        seconds = sum(map(len, self._recordings)) + sum(map(len, self._noises))
-        whole = seconds // self._maker.samples
-        if self._trains and seconds >= _A_MINUTE:
+        samples = self._recordings.samples
+        if self._trains and samples >= _A_MINUTE:
             return self.recipe.material.recorded_strips
-        return whole * self._held_out_copies
+        return samples // self._maker.samples * self._held_out_copies
 
     def _beginnings(self, phrases: int) -> int:
         return round(_BEGINNINGS_SHARE * phrases) if self._trains else 0
@@ -184,9 +217,10 @@ class _Side:
     def _other_spoken(self, index: int, rng: np.random.Generator) -> tuple[np.ndarray, int]:
         return self._maker.of_utterances(self._packed[index], rng), NO_END
 
-    def _recording(self, _index: int, rng: np.random.Generator) -> tuple[np.ndarray, int]:
-        recordings = [*self._recordings, *self._noises]
-        return self._maker.of_recordings(recordings, self._chances, rng), NO_END
+    def _recording(
+        self, recordings: _Recordings, _index: int, rng: np.random.Generator
+    ) -> tuple[np.ndarray, int]:
+        return self._maker.of_recordings(recordings.all, recordings.chances, rng), NO_END
 
     def _nothing(self, _index: int, rng: np.random.Generator) -> tuple[np.ndarray, int]:
         return self._maker.of_nothing(rng), NO_END

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from phonoloop.core.ids import sha256_hex
 from phonoloop.core.units import CANONICAL_RATE_HZ
 from phonoloop.data.model import Split
 from phonoloop.data.split import SplitRule, speaker_id_of
@@ -36,6 +37,14 @@ class Division:
     @property
     def all(self) -> tuple[WakeClip, ...]:
         return (*self.train, *self.tune, *self.report)
+
+    def folds(self, count: int) -> list[list[WakeClip]]:
+        """The side to learn from in so many parts, which share no speaker; some may be empty."""
+        parts: list[list[WakeClip]] = [[] for _ in range(count)]
+        for clip in self.train:
+            name = f"fold {_speaker_of(clip) or clip.clip_id}"
+            parts[int(sha256_hex(name.encode()), 16) % count].append(clip)
+        return parts
 
 
 def side_of(name: str, rule: SplitRule) -> Split:

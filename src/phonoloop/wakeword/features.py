@@ -27,6 +27,11 @@ SHARD_STRIPS = 64
 NO_END = -1
 
 
+def fold_pool(fold: int) -> str:
+    """The name of the strips cut from a fold's recordings."""
+    return f"recorded_{fold}"
+
+
 class Ear(Protocol):
     """What is kept of audio (n, samples), float32: an array (n, …)."""
 

@@ -19,7 +19,7 @@ from phonoloop.wakeword.evaluate import WakeEvaluation, evaluate
 from phonoloop.wakeword.infer import WakeModel
 from phonoloop.wakeword.operating import OperatingPoint, choose
 from phonoloop.wakeword.spoken import Synthesised, as_clips
-from phonoloop.wakeword.streams import lay_out_negatives, lay_out_positives, score
+from phonoloop.wakeword.streams import Scored, joined, lay_out_negatives, lay_out_positives, score
 from phonoloop.wakeword.tail import logit
 from phonoloop.wakeword.trigger import TriggerSettings
 from phonoloop.wakeword.verdict import Demands
@@ -108,22 +108,28 @@ def _spoken_others(synthesised: Synthesised, side: str) -> tuple[WakeClip, ...]:
 
 
 def settle(
-    model: WakeModel, streams: Streams, recipe: JudgeRecipe, *, learned: Sequence[WakeClip]
+    model: WakeModel,
+    streams: Streams,
+    recipe: JudgeRecipe,
+    *,
+    learned: Sequence[WakeClip],
+    crossed: Sequence[Scored] = (),
 ) -> Settled:
     """Chooses when it fires, measures what that does, and names recordings that do not fit.
 
     Args:
         learned: recordings of the phrase that were trained on, to be looked through for outliers.
+        crossed: what other networks of its kind say to recordings that it was trained on and they were not.
 
     Raises:
         InputError: `wakeword.no_report`, where a stream would be empty.
     """
     _check(streams)
     positives = score(model, lay_out_positives(streams.tune_positives))
-    negatives = score(model, lay_out_negatives(streams.tune_negatives))
+    held_out = score(model, lay_out_negatives(streams.tune_negatives))
     operating = choose(
         positives,
-        negatives,
+        joined((held_out, *crossed)),
         target_per_hour=recipe.target_per_hour,
         smoothing=recipe.smoothing_steps,
     )

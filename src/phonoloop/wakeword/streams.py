@@ -239,6 +239,23 @@ def _sounding(pcm: np.ndarray) -> int:
     return int(np.count_nonzero(peaks > 32768 * 10 ** ((_SOUND_DBFS + 12) / 20)))
 
 
+def joined(parts: Sequence[Scored]) -> Scored:
+    """Streams one after the other, each as long as its whole steps. Raises ValueError for none."""
+    first, *others = parts
+    for other in others:
+        first = _followed(first, other)
+    return first
+
+
+def _followed(one: Scored, other: Scored) -> Scored:
+    offset = len(one.scores) * one.step_samples
+    later = tuple(
+        Placed(placed.clip, placed.begin + offset, placed.start + offset, placed.over + offset)
+        for placed in other.placed
+    )
+    return Scored((*one.placed, *later), np.concatenate([one.scores, other.scores]), one.step_samples)
+
+
 def score(
     scorer: Scorer | StreamScorer, stream: Stream, *, on_share: Callable[[float], None] = lambda _: None
 ) -> Scored:

@@ -20,8 +20,17 @@ from phonoloop.training.progress import OnProgress, Progress
 
 CONFIG, LOG, DOUBTS, REPORT = "config.json", "log.txt", "doubts.json", "report.json"
 EXPORT, SYNTHETIC, FEATURES, DRAFT, FIGURES = "export", "synthetic", "features", "draft", "figures"
+CROSS = "cross"
 #: stage → the share of the whole that it takes, about
-STAGES = {"check": 0.02, "synthesise": 0.2, "features": 0.36, "train": 0.3, "export": 0.04, "judge": 0.08}
+STAGES = {
+    "check": 0.02,
+    "synthesise": 0.17,
+    "features": 0.35,
+    "train": 0.12,
+    "cross": 0.24,
+    "export": 0.03,
+    "judge": 0.07,
+}
 
 
 @dataclass

@@ -13,7 +13,8 @@ from phonoloop.testing.sounds import noise, silence, tone, utterance
 from phonoloop.testing.wake_material import recording, say
 from phonoloop.wakeword.clips import Label, WakeClip
 from phonoloop.wakeword.config import LossRecipe, TargetRecipe, recipe_from_dict
-from phonoloop.wakeword.division import copies_among, divide, divide_recordings
+from phonoloop.wakeword.data import Material, plans
+from phonoloop.wakeword.division import Division, copies_among, divide, divide_recordings
 from phonoloop.wakeword.ends import loudest_span, phrase_span, without_zeros
 from phonoloop.wakeword.losses import strip_loss, targets_of, teacher_loss
 from phonoloop.wakeword.strips import Piece, StripMaker
@@ -227,3 +228,24 @@ class TestLosses:
         logits = torch.randn(3, 30, generator=torch.Generator().manual_seed(1))
         assert float(teacher_loss(logits, logits, torch.ones(3), 2.0)) == pytest.approx(0.0, abs=1e-6)
         assert float(teacher_loss(logits + 1, logits, torch.ones(3), 2.0)) > 0.001
+
+
+class TestFolds:
+    def test_a_speaker_is_in_one_fold_and_every_clip_to_learn_from_in_one(self):
+        whole = divide([clip(i, f"p{i % 9}", Label.NEGATIVE) for i in range(90)], RULE, what="clips")
+        parts = whole.folds(3)
+        assert sorted(c.name for part in parts for c in part) == sorted(c.name for c in whole.train)
+        people = [{c.speaker for c in part} for part in parts]
+        assert not people[0] & people[1] | people[0] & people[2] | people[1] & people[2]
+
+    def test_strips_of_recordings_are_cut_fold_by_fold(self):
+        recipe = recipe_from_dict({"judge": {"folds": 3}, "material": {"recorded_strips": 30}})
+        others = [clip(i, label=Label.NEGATIVE, seconds=2.0) for i in range(80)]
+        material = Material(Division(), divide_recordings(others, RULE, what="negatives"), Division())
+        made = {plan.name: plan for plan in plans(material, recipe)}
+        assert [made[f"train_recorded_{fold}"].count for fold in range(3)] == [10, 10, 10]
+        assert "train_recorded" not in made
+        strip, end = made["train_recorded_0"].make(0)
+        again, _ = made["train_recorded_1"].make(0)
+        assert end < 0
+        assert not np.array_equal(strip, again)

@@ -15,6 +15,7 @@ from phonoloop.wakeword.data import Material, Said, Spoken
 from phonoloop.wakeword.division import Division
 from phonoloop.wakeword.settle import Streams, outliers, settle, streams_of
 from phonoloop.wakeword.spoken import Synthesised
+from phonoloop.wakeword.streams import lay_out_negatives, score
 from phonoloop.wakeword.trigger import TriggerSettings
 
 TRIGGER = TriggerSettings(0.5)
@@ -71,6 +72,14 @@ class TestStreams:
             settle(LevelScorer(), replace(some, **{empty: ()}), JudgeRecipe(), learned=())
         assert caught.value.code == "wakeword.no_report"
         assert empty.split("_")[1] in caught.value.message
+
+    def test_what_other_networks_of_its_kind_say_to_more_recordings_counts_for_the_threshold(self):
+        streams = streams_of(material(recorded=8), SPOKEN)
+        alone = settle(LevelScorer(), streams, JudgeRecipe(), learned=()).operating
+        louder = score(LevelScorer(), lay_out_negatives(clips(20, 0.6, Label.NEGATIVE, first=600)))
+        more = settle(LevelScorer(), streams, JudgeRecipe(), learned=(), crossed=(louder,)).operating
+        assert more.hours == pytest.approx(alone.hours + louder.hours)
+        assert more.trigger.threshold > alone.trigger.threshold
 
 
 class TestOutliers:

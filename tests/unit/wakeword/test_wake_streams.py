@@ -7,6 +7,7 @@ from phonoloop.core.errors import InputError
 from phonoloop.wakeword.clips import Label, WakeClip
 from phonoloop.wakeword.streams import (
     Mix,
+    joined,
     lay_out,
     lay_out_negatives,
     lay_out_positives,
@@ -179,3 +180,14 @@ def test_silence_is_no_noise_to_mix_in():
     with pytest.raises(InputError) as refused:
         Mix([np.zeros(100, np.float32)], 10.0)
     assert refused.value.code == "wakeword.no_noise"
+
+
+def test_joined_streams_fire_where_each_of_them_did_and_hours_add_up():
+    trigger = TriggerSettings(0.3, 1, 0.08)
+    clips = [[clip(0.7 + 0.1 * seed, seed=seed), clip(seed=seed + 10)] for seed in range(3)]
+    parts = [score(Loudness(), lay_out_negatives(one)) for one in clips]
+    whole = joined(parts)
+    assert whole.hours == pytest.approx(sum(one.hours for one in parts))
+    own = [one.placed[at].clip.name for one in parts for at in one.cells_of(one.events(trigger))]
+    assert len(own) > 6
+    assert [whole.placed[at].clip.name for at in whole.cells_of(whole.events(trigger))] == own

@@ -2,7 +2,8 @@
 
 As in the paper: residual blocks of a convolution over frequency with sub-spectral normalisation, then,
 on the mean over frequency, one over time, whose result is broadcast to all bands. Other than there,
-nothing is padded on the right, and the mean over the clip is one over the last `pool_ms`.
+nothing is padded on the right, the mean over the clip is one over the last `pool_ms`, and the first
+convolution may stride over time, which makes everything after it as many times cheaper.
 """
 
 from __future__ import annotations
@@ -24,18 +25,20 @@ from phonoloop.wakeword.model_config import STEP_MS, ModelRecipe
 from phonoloop.wakeword.pooled import PooledLogit
 
 _BASE = 8  # channels at width 1
-#: (blocks, channels over `_BASE`, stride over frequency, dilation over time) of the four stages
-_STAGES = ((2, 1.0, 1, 1), (2, 1.5, 2, 2), (4, 2.0, 2, 4), (4, 2.5, 1, 8))
+_STEM_FRAMES = 5
+#: (blocks, channels over `_BASE`, stride over frequency) of the four stages
+_STAGES = ((2, 1.0, 1), (2, 1.5, 2), (4, 2.0, 2), (4, 2.5, 1))
 _SUB_BANDS = 5
 
 
 class BcResNet(Streaming):
-    """Log-mel frames (B, 8 k, mels) to logits (B, k)."""
+    """Log-mel frames (B, r k, mels) to logits (B, k), r frames in a step of 80 ms."""
 
     def __init__(self, recipe: ModelRecipe) -> None:
         super().__init__()
-        mels, rate = recipe.front_end.n_mels, STEP_MS // recipe.front_end.hop_ms
-        stem = _Stem(mels, _channels(recipe.width, 2))
+        mels = recipe.front_end.n_mels
+        rate = STEP_MS // recipe.front_end.hop_ms // recipe.time_stride
+        stem = _Stem(mels, _channels(recipe.width, 2), time_stride=recipe.time_stride)
         blocks, bands = _blocks(recipe, bands=mels // 2)
         tail = _Tail(_channels(recipe.width, 2.5), _channels(recipe.width, 4), bands)
         pooled = PooledLogit(
@@ -59,7 +62,7 @@ def _blocks(recipe: ModelRecipe, *, bands: int) -> tuple[list[nn.Module], int]:
     """The residual blocks, and the bands that are left after them."""
     blocks: list[nn.Module] = []
     inputs = _channels(recipe.width, 2)
-    for count, times, stride, dilation in _STAGES:
+    for (count, times, stride), dilation in zip(_STAGES, recipe.dilations, strict=True):
         outputs = _channels(recipe.width, times)
         for i in range(count):
             block = _Block(
@@ -71,10 +74,11 @@ def _blocks(recipe: ModelRecipe, *, bands: int) -> tuple[list[nn.Module], int]:
 
 
 class _Stem(Chain):
-    """(B, 1, mels, T) to (B, C, mels / 2, T)."""
+    """(B, 1, mels, T) to (B, C, mels / 2, T / time_stride)."""
 
-    def __init__(self, mels: int, channels: int) -> None:
-        conv = CausalConv2d(1, channels, (5, 5), bands=mels, stride=2, padding=2)
+    def __init__(self, mels: int, channels: int, *, time_stride: int) -> None:
+        kernel = (5, _STEM_FRAMES)
+        conv = CausalConv2d(1, channels, kernel, bands=mels, stride=2, time_stride=time_stride, padding=2)
         super().__init__(conv, nn.BatchNorm2d(channels), nn.ReLU())
 
 

@@ -139,11 +139,12 @@ class CausalConv1d(Streaming):
 
 
 class CausalConv2d(Streaming):
-    """A convolution over (B, C, F, T): nothing ahead in time; padded, and perhaps strided, in frequency.
+    """A convolution over (B, C, F, T): nothing ahead in time; padded in frequency, strided in either.
 
     Args:
         kernel: (bands, frames).
         bands: how many come in; part of the state's shape.
+        stride, time_stride: over bands and over frames; a step holds a multiple of the latter.
         padding: bands of zeros on either side.
     """
 
@@ -155,14 +156,21 @@ class CausalConv2d(Streaming):
         *,
         bands: int,
         stride: int = 1,
+        time_stride: int = 1,
         padding: int = 0,
         groups: int = 1,
     ) -> None:
         super().__init__()
         self.conv = nn.Conv2d(
-            inputs, outputs, kernel, stride=(stride, 1), padding=(padding, 0), groups=groups, bias=False
+            inputs,
+            outputs,
+            kernel,
+            stride=(stride, time_stride),
+            padding=(padding, 0),
+            groups=groups,
+            bias=False,
         )
-        self.frames = kernel[1] - 1
+        self.frames = kernel[1] - time_stride
         self.state_shapes = ((inputs, bands, self.frames),) if self.frames else ()
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:

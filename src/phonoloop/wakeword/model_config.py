@@ -32,6 +32,9 @@ class ModelRecipe:
         front_end: log-mel settings of `bcresnet`, `matchboxnet` and `marblenet`; the other kinds have
             that of their backbone.
         width: of a BC-ResNet, times the 8 channels it is counted in: 1, 1.5, 2, 3, 6, 8 in the paper.
+        time_stride: over how many frames the first convolution of a BC-ResNet steps.
+        dilations: over time, of the four stages of a BC-ResNet, in frames after that convolution; the
+            paper's suit frames of 10 ms.
         blocks, repeats, channels: B × R × C of MatchboxNet and MarbleNet; `repeats` 0 takes the
             paper's, 1 and 2.
         pool_ms: over how much of the past these three average before they decide.
@@ -49,6 +52,8 @@ class ModelRecipe:
     kind: Literal["auto", "bcresnet", "matchboxnet", "marblenet", "embedding", "ast"] = "auto"
     front_end: FrontEnd = field(default_factory=_front_end)
     width: float = 1.5
+    time_stride: int = 1
+    dilations: tuple[int, ...] = (1, 2, 4, 8)
     blocks: int = 3
     repeats: int = 0
     channels: int = 64
@@ -77,7 +82,7 @@ def rules(model: ModelRecipe) -> list[tuple[str, bool, str]]:
     return [
         *_front_end_rules(model.front_end),
         ("model.front_end.n_mels", model.front_end.n_mels % 40 == 0 or not may_be_bcresnet, _BANDS),
-        ("model.width", 0.5 <= model.width <= 16, "a width is between 0.5 and 16"),
+        *_bcresnet_rules(model),
         ("model.blocks", 1 <= model.blocks <= 10, "between 1 and 10 blocks"),
         ("model.repeats", 0 <= model.repeats <= 10, "between 0 and 10 repeats"),
         ("model.channels", 4 <= model.channels <= 1024, "between 4 and 1,024 channels"),
@@ -88,6 +93,17 @@ def rules(model: ModelRecipe) -> list[tuple[str, bool, str]]:
         ("model.dense", all(width >= 1 for width in model.dense), "layers have a width of at least 1"),
         ("model.ast_ms", _whole_steps(model.ast_ms), f"a multiple of {STEP_MS} ms, up to 10 s"),
         ("model.dropout", 0 <= model.dropout < 1, "dropout is 0 or more and less than 1"),
+    ]
+
+
+def _bcresnet_rules(model: ModelRecipe) -> list[tuple[str, bool, str]]:
+    stride, hop_ms = model.time_stride, model.front_end.hop_ms
+    whole = 1 <= stride <= 4 and (hop_ms <= 0 or STEP_MS // hop_ms % stride == 0)
+    far = len(model.dilations) == 4 and all(1 <= dilation <= 32 for dilation in model.dilations)
+    return [
+        ("model.width", 0.5 <= model.width <= 16, "a width is between 0.5 and 16"),
+        ("model.time_stride", whole, f"1 to 4, and the frames of {STEP_MS} ms hold it whole"),
+        ("model.dilations", far, "four of them, each between 1 and 32"),
     ]
 
 

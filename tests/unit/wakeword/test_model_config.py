@@ -19,6 +19,10 @@ def test_the_default_holds_and_survives_yaml():
     ("change", "subject"),
     [
         ({"width": 0.0}, "model.width"),
+        ({"time_stride": 0}, "model.time_stride"),
+        ({"time_stride": 3}, "model.time_stride"),
+        ({"dilations": (1, 2, 4)}, "model.dilations"),
+        ({"dilations": (1, 2, 4, 0)}, "model.dilations"),
         ({"blocks": 0}, "model.blocks"),
         ({"repeats": -1}, "model.repeats"),
         ({"channels": 2}, "model.channels"),

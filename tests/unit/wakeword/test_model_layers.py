@@ -30,6 +30,10 @@ PARTS = {
     "conv1d of one frame": (lambda: CausalConv1d(6, 4, 1), (6,)),
     "depthwise": (lambda: CausalConv1d(6, 6, 3, groups=6, bias=False), (6,)),
     "conv2d": (lambda: CausalConv2d(2, 3, (3, 4), bands=10, stride=2, padding=1), (2, 10)),
+    "conv2d that strides": (
+        lambda: CausalConv2d(2, 3, (3, 4), bands=10, time_stride=2, padding=1),
+        (2, 10),
+    ),
     "conv2d of one frame": (lambda: CausalConv2d(2, 3, (3, 1), bands=10, padding=1), (2, 10)),
     "mean": (lambda: TrailingMean(6, 7), (6,)),
     "mean of one frame": (lambda: TrailingMean(6, 1), (6,)),

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from phonoloop.audio.features import FrontEnd
 from phonoloop.core.errors import ConfigError, IntegrityError, NotFoundError
 from phonoloop.testing.speech_embedding import VECTOR, write_tiny_embedding
 from phonoloop.wakeword import model as wake_model
@@ -21,6 +22,13 @@ from phonoloop.wakeword.model import (
 STEP = 1280
 RECIPES = {
     "bcresnet": ModelRecipe(kind="bcresnet", width=0.5),
+    "coarse bcresnet": ModelRecipe(
+        kind="bcresnet",
+        width=0.5,
+        time_stride=2,
+        dilations=(1, 1, 1, 2),
+        front_end=FrontEnd(n_mels=40, hop_ms=20),
+    ),
     "matchboxnet": ModelRecipe(kind="matchboxnet", channels=8),
     "marblenet": ModelRecipe(kind="marblenet", channels=8),
     "attention": ModelRecipe(kind="embedding", head_width=8),

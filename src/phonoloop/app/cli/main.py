@@ -19,6 +19,7 @@ COMMANDS = {
     "transcribe": ("transcribe", "transcribe", "Write down what is said in files."),
     "text": ("text", "text", "Normalise Vietnamese text, line by line; diacritics, syllables."),
     "wakeword": ("wakeword", "wakeword", "Wake words: advise, train, judge, listen."),
+    "voice": ("voice", "voice", "Voices: segment, build, review, speak."),
     "search": ("search", "search", "Find where something was said, marks or no marks."),
     "models": ("models", "models", "List, show, promote, roll back and export models."),
     "speakers": ("speakers", "speakers", "List speakers and pin one to a split."),

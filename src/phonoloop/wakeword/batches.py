@@ -56,11 +56,13 @@ class Batch:
     Attributes:
         heard: (B, …) float32. ends: (B,).
         taught: (B, S) the teacher's logits; None without one.
+        shown: (B, S, F) the teacher's vectors; None where there are no hints.
     """
 
     heard: Tensor
     ends: Tensor
     taught: Tensor | None = None
+    shown: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,11 +71,13 @@ class Draw:
 
     Attributes:
         taught: logits (n, S) of a teacher by the names of the pools.
+        shown: the same strips in the teacher's vectors, likewise; empty where there are no hints.
     """
 
     pools: Pools
     recipe: WakeRecipe
     taught: Mapping[str, np.ndarray] = field(default_factory=dict)
+    shown: Mapping[str, Pool] = field(default_factory=dict)
 
     def batch(self, step: int, worst: np.ndarray) -> Batch:
         """
@@ -87,10 +91,12 @@ class Draw:
         heard = [pool.take(rows) for pool, rows in picked]
         ends = np.concatenate([pool.ends[rows] for pool, rows in picked])
         taught = [self.taught[pool.name][rows] for pool, rows in picked] if self.taught else []
+        shown = [self.shown[pool.name].take(rows) for pool, rows in picked] if self.shown else []
         return Batch(
             torch.from_numpy(np.concatenate(heard)),
             torch.from_numpy(ends.astype(np.int64)),
-            torch.from_numpy(np.concatenate(taught).astype(np.float32)) if taught else None,
+            _joined(taught),
+            _joined(shown),
         )
 
     def _phrases(self, rng: np.random.Generator) -> list[tuple[Pool, np.ndarray]]:
@@ -112,6 +118,10 @@ class Draw:
             [rng.choice(worst, hard) if hard else [], rng.integers(0, total, count - hard)]
         )
         return split_numbers(self.pools.others, numbers.astype(np.int64))
+
+
+def _joined(parts: Sequence[np.ndarray]) -> Tensor | None:
+    return torch.from_numpy(np.concatenate(parts).astype(np.float32)) if parts else None
 
 
 def _some(pool: Pool, count: int, rng: np.random.Generator) -> tuple[Pool, np.ndarray]:

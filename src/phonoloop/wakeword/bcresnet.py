@@ -32,7 +32,11 @@ _SUB_BANDS = 5
 
 
 class BcResNet(Streaming):
-    """Log-mel frames (B, r k, mels) to logits (B, k), r frames in a step of 80 ms."""
+    """Log-mel frames (B, r k, mels) to logits (B, k), r frames in a step of 80 ms.
+
+    Attributes:
+        frame_channels, frames_a_step: of what the logits are read off.
+    """
 
     def __init__(self, recipe: ModelRecipe) -> None:
         super().__init__()
@@ -44,7 +48,8 @@ class BcResNet(Streaming):
         pooled = PooledLogit(
             _channels(recipe.width, 4), rate=rate, steps=recipe.pool_ms // STEP_MS, dropout=recipe.dropout
         )
-        self.parts = Packed(Chain(stem, *blocks, tail, pooled))
+        self.parts = Packed(Chain(Chain(stem, *blocks, tail), pooled))
+        self.frame_channels, self.frames_a_step = _channels(recipe.width, 4), rate
 
     @property
     def state_shapes(self) -> Shapes:
@@ -52,6 +57,12 @@ class BcResNet(Streaming):
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         return self.parts.step(x.transpose(1, 2).unsqueeze(1), state)
+
+    def with_frames(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Of whole recordings: logits (B, k), and what they are read off, (B, C, frames_a_step · k)."""
+        body, pooled = self.parts.inner.parts
+        frames = body(x.transpose(1, 2).unsqueeze(1))
+        return pooled(frames), frames
 
 
 def _channels(width: float, times: float) -> int:

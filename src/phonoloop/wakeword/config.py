@@ -227,6 +227,7 @@ class TeacherRecipe:
         model: the teacher.
         epochs, peak_lr: of its own training.
         weight: of agreeing with the teacher's logits; the labels keep the rest of 1.
+        hint: of telling the teacher's vectors from what a BC-ResNet decides by, beside all else; 0 for none.
         temperature: divides both logits before they are compared (Hinton et al. 2015, arXiv 1503.02531).
     """
 
@@ -235,6 +236,7 @@ class TeacherRecipe:
     epochs: int = 30
     peak_lr: float = 1e-3
     weight: float = 0.7
+    hint: float = 0.0
     temperature: float = 2.0
 
 
@@ -408,6 +410,8 @@ def _learning_rules(recipe: WakeRecipe) -> list[recipes.Rule]:
         ("stop.patience", recipe.stop.patience >= 0, "0 or more"),
         ("mining.rounds", recipe.mining.rounds >= 0, "0 or more"),
         ("teacher.model.kind", teachable, "a teacher is an `embedding` or an `ast`"),
+        ("teacher.hint", teacher.hint >= 0, "0 or more"),
+        ("teacher.hint", not teacher.hint or recipe.model.kind == "bcresnet", "0 but for a `bcresnet`"),
         ("teacher.epochs", teacher.epochs >= 1, "at least one epoch is needed"),
         ("teacher.peak_lr", teacher.peak_lr > 0, "a learning rate is more than 0"),
         ("teacher.temperature", teacher.temperature > 0, "more than 0"),

@@ -1,7 +1,8 @@
 """A small network taught by a large one: the large one learns the phrase first, then shows what it hears.
 
 The teacher's logits are matched at every step of every strip, synthesised and recorded, whether the
-phrase is said in it or not; labels keep their part of the loss (`TeacherRecipe.weight`).
+phrase is said in it or not; labels keep their part of the loss (`TeacherRecipe.weight`). Where the
+recipe asks for hints, the vectors that the teacher decides by are to be told too (see `hints`).
 """
 
 from __future__ import annotations
@@ -79,6 +80,7 @@ def teach(
         out_dir=out_dir,
         warm=warm,
         taught=taught,
+        shown=seen.learned if recipe.teacher.hint else (),
         on_progress=lambda told: on_progress(replace(told, fraction=share + (1 - share) * told.fraction)),
         should_stop=should_stop,
     )

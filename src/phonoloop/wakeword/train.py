@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,9 @@ from phonoloop.training.schedule import one_cycle
 from phonoloop.training.seeds import seed_torch
 from phonoloop.wakeword.batches import Batch, Draw, Pools, mix
 from phonoloop.wakeword.config import OptimRecipe, WakeRecipe
+from phonoloop.wakeword.features import Pool
 from phonoloop.wakeword.heads import Head
+from phonoloop.wakeword.hints import Hints, hints_for
 from phonoloop.wakeword.losses import strip_loss, targets_of, teacher_loss
 from phonoloop.wakeword.model import WakeNet
 from phonoloop.wakeword.trial import Trial, try_out, worst_strips
@@ -66,6 +68,7 @@ class Run:
     """A training under way. `position` and the tensors are what resuming needs.
 
     Attributes:
+        hints: see `hints.Hints`; None without them.
         whole: whether strips are samples that go through the front too, rather than features.
         worst: see `batches.Draw.batch`.
         best: score, epoch, weights and figures of the best epoch so far.
@@ -78,6 +81,7 @@ class Run:
     out_dir: Path
     optimiser: torch.optim.AdamW
     scaler: torch.amp.GradScaler
+    hints: Hints | None = None
     whole: bool = False
     epoch: int = 0
     step: int = 0
@@ -107,6 +111,7 @@ class Run:
             "model": self.model.weights(),
             "optimiser": self.optimiser.state_dict(),
             "scaler": self.scaler.state_dict(),
+            "hints": self.hints.state_dict() if self.hints else {},
             "average": self.average,
             "best": self.best,
             "worst": torch.from_numpy(self.worst),
@@ -122,6 +127,8 @@ class Run:
         state = found.state
         self.model.load_weights(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
+        if self.hints:
+            self.hints.load_state_dict(state["hints"])
         self.scaler.load_state_dict(state["scaler"])
         device = self.numerics.device
         self.average = {name: tensor.to(device) for name, tensor in state["average"].items()}
@@ -140,6 +147,7 @@ def train(
     whole: bool = False,
     warm: bool = False,
     taught: Mapping[str, np.ndarray] | None = None,
+    shown: Sequence[Pool] = (),
     on_progress: OnProgress = ignore_progress,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> TrainResult:
@@ -150,6 +158,7 @@ def train(
         whole: the pools hold samples rather than features of the front.
         warm: the model has learned before; what it takes for the usual size of features stays.
         taught: a teacher's logits by pool; without them labels alone are learned.
+        shown: the strips to learn from in the teacher's vectors, for hints.
 
     Raises:
         ConfigError: `training.no_data`, where one of the two kinds of strips is missing.
@@ -167,7 +176,8 @@ def train(
         torch.set_num_threads(recipe.threads)
     if not (warm or whole):
         _standardise(model, pools)
-    run = _start(recipe, model, Draw(pools, recipe, taught or {}), out_dir=out_dir, whole=whole)
+    draw = Draw(pools, recipe, taught or {}, {pool.name: pool for pool in shown})
+    run = _start(recipe, model, draw, out_dir=out_dir, whole=whole)
     _epochs(run, on_progress, should_stop)
     run.model.load_weights(run.best)
     checkpoint.save_weights(out_dir / WEIGHTS, run.best)
@@ -195,15 +205,18 @@ def _start(recipe: WakeRecipe, model: WakeNet, draw: Draw, *, out_dir: Path, who
     if numerics.device.type == "cpu" and recipe.optim.precision == "auto":
         numerics = Numerics(numerics.device, torch.float32)  # half precision pays on a GPU alone here
     model.to(numerics.device)
-    optim = recipe.optim
+    optim, shown = recipe.optim, list(draw.shown.values())
+    hints = hints_for(model.net, shown, recipe.seed).to(numerics.device) if shown else None
+    learns = nn.ModuleList([model] if hints is None else [model, hints])
     run = Run(
         recipe=recipe,
         model=model,
         numerics=numerics,
         draw=draw,
         out_dir=out_dir,
-        optimiser=adamw(model, lr=optim.peak_lr, weight_decay=optim.weight_decay),
+        optimiser=adamw(learns, lr=optim.peak_lr, weight_decay=optim.weight_decay),
         scaler=torch.amp.GradScaler(numerics.device.type, enabled=numerics.dtype == torch.float16),
+        hints=hints,
         whole=whole,
         average={name: tensor.detach().clone() for name, tensor in model.weights().items()},
     )
@@ -326,17 +339,26 @@ def _loss(run: Run, batch: Batch) -> Tensor:
     recipe, device = run.recipe, run.numerics.device
     heard, partners, own = (part.to(device) for part in mix(batch, recipe, run.step))
     with run.numerics.autocast():
-        logits = run.net(heard)
+        logits, hint_loss = _heard(run, heard, batch.shown)
     logits = logits.float()
     targets = targets_of(batch.ends.to(device), logits.shape[1], recipe.target)
     loss = strip_loss(logits, targets, recipe.loss, own)
     if (own < 1).any():
         loss = loss + (1 - own).mean() * strip_loss(logits, targets.at(partners), recipe.loss, 1 - own)
     if batch.taught is None:
-        return loss
+        return loss + hint_loss
     taught = batch.taught.to(device)
     shown = teacher_loss(logits, taught, own, recipe.teacher.temperature)
-    return (1 - recipe.teacher.weight) * loss + recipe.teacher.weight * shown
+    return (1 - recipe.teacher.weight) * loss + recipe.teacher.weight * shown + hint_loss
+
+
+def _heard(run: Run, heard: Tensor, shown: Tensor | None) -> tuple[Tensor, Tensor | float]:
+    """Logits, and what not telling the teacher's vectors costs."""
+    if run.hints is None or shown is None:
+        return run.net(heard), 0.0
+    logits, frames = run.net.with_frames(heard)
+    lost = run.hints.loss(frames, shown.to(heard.device))
+    return logits, run.recipe.teacher.hint * lost
 
 
 def _watch_finite(run: Run, norm: float) -> None:

@@ -174,6 +174,16 @@ def test_sizes_are_those_of_the_papers(recipe, parameters):
     assert parameter_count(network) == pytest.approx(parameters, rel=0.04)
 
 
+@torch.no_grad()
+def test_a_bcresnet_shows_what_its_logits_are_read_off():
+    network = build_model(RECIPES["coarse bcresnet"]).eval()
+    features = network.front(audio())
+    logits, frames = network.net.with_frames(features)
+    torch.testing.assert_close(logits, network.net(features))
+    assert frames.shape == (2, network.net.frame_channels, 20 * network.net.frames_a_step)
+    assert network.net.frames_a_step == 2
+
+
 class TestHead:
     @torch.no_grad()
     def test_vectors_are_standardised_by_constants(self, folder):

@@ -49,6 +49,7 @@ WRONG = {
     "optim.ema": {"optim": {"ema": 1.0}},
     "mining.worst": {"mining": {"worst": 2.0}},
     "model.width": {"model": {"width": 100.0}},
+    "teacher.hint": {"model": {"kind": "matchboxnet"}, "teacher": {"hint": 0.5}},
     "teacher.model.kind": {"teacher": {"enabled": True, "model": {"kind": "bcresnet"}}},
     "judge.target_per_hour": {"judge": {"target_per_hour": 0.0}},
     "gate.min_positives": {"gate": {"min_positives": 0}},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from phonoloop.wakeword.batches import Draw, Pools, mix, split_numbers
 from phonoloop.wakeword.config import WakeRecipe, recipe_from_dict
 from phonoloop.wakeword.distil import teach
 from phonoloop.wakeword.features import NO_END, FrontEar, Pool, PoolPlan, compute, open_pool
+from phonoloop.wakeword.hints import Hints
 from phonoloop.wakeword.model import WakeNet, build_model
 from phonoloop.wakeword.model_config import STEP_SAMPLES
 from phonoloop.wakeword.train import learning_rate, train
@@ -175,6 +177,50 @@ def test_a_student_is_taught_and_both_resume(pools, tmp_path):
     assert again.resumed_at_step == student.steps
     after = load_weights(tmp_path / "model.pt")
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def vectors_of(pools: Pools) -> list[Pool]:
+    """Of a teacher: the loudness of six groups of bands, a vector a step."""
+    made = []
+    for one in pools.learned:
+        features = np.concatenate(one.arrays).astype(np.float32)
+        by_step = features.reshape(len(one), STEPS, 8, 40).mean(2)[:, :, :36].reshape(len(one), STEPS, 6, 6)
+        vectors = by_step.mean(3)
+        made.append(
+            Pool(one.name, one.ends, tuple(vectors[first : first + 64] for first in range(0, len(one), 64)))
+        )
+    return made
+
+
+class TestHints:
+    def learned(self, pools: Pools, folder: Path, hint: float, **args) -> dict[str, torch.Tensor]:
+        wanted = replace(recipe(), teacher=replace(recipe().teacher, hint=hint))
+        shown = vectors_of(pools) if hint else ()
+        train(wanted, model=network(3), pools=pools, shown=shown, out_dir=folder, **args)
+        return load_weights(folder / "model.pt")
+
+    def test_a_stopped_run_ends_at_the_same_weights(self, pools, tmp_path):
+        whole = self.learned(pools, tmp_path / "whole", 1.0)
+        stops = iter([False] * 8)  # in the last of three epochs
+        with pytest.raises(CancelledError):
+            self.learned(pools, tmp_path / "stopped", 1.0, should_stop=lambda: next(stops, True))
+        stopped = self.learned(pools, tmp_path / "stopped", 1.0)
+        assert all(torch.equal(whole[name], stopped[name]) for name in whole)
+
+    def test_they_change_what_is_learned_and_leave_nothing_in_the_network(self, pools, tmp_path):
+        without, with_hints = (self.learned(pools, tmp_path / str(hint), hint) for hint in (0.0, 1.0))
+        assert without.keys() == with_hints.keys()
+        assert any(not torch.equal(without[name], with_hints[name]) for name in without)
+
+    @torch.no_grad()
+    def test_telling_all_of_the_vectors_costs_nothing(self):
+        hints = Hints(2, 1, torch.tensor([3.0, -1.0]), torch.tensor([2.0, 0.5]))
+        hints.guess.weight.copy_(torch.eye(2).unsqueeze(2))
+        hints.guess.bias.zero_()
+        frames = torch.randn(3, 2, 9)
+        vectors = frames.transpose(1, 2) * hints.std + hints.mean
+        assert float(hints.loss(frames, vectors)) == pytest.approx(0.0, abs=1e-9)
+        assert float(hints.loss(frames, vectors + hints.std)) == pytest.approx(1.0)
 
 
 def test_misses_are_meaned_over_rates():

@@ -21,9 +21,9 @@ def write_whole(path: Path, data: bytes) -> None:
         # not by `tempfile`: its files are for their owner alone, and another user may have to read this
         with path.with_name(f".{path.name}.{uuid.uuid4().hex}").open("xb") as file:
             _write_synced(file, data, path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
-        raise _refused(path, error) from error
+        raise disk_error(path, error) from error
 
 
 def mark(path: Path) -> None:
@@ -35,9 +35,9 @@ def mark(path: Path) -> None:
     """
     try:
         path.touch()
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
-        raise _refused(path, error) from error
+        raise disk_error(path, error) from error
 
 
 def require_empty(folder: Path) -> None:
@@ -55,7 +55,8 @@ def require_empty(folder: Path) -> None:
         )
 
 
-def _refused(path: Path, error: OSError) -> ResourceError:
+def disk_error(path: Path, error: OSError) -> ResourceError:
+    """What a refused write is told as: `resource.disk`."""
     return ResourceError(
         f"cannot be written ({error.strerror})",
         code="resource.disk",
@@ -75,7 +76,8 @@ def _write_synced(file: Any, data: bytes, path: Path) -> None:
         raise
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """A folder's list of names, or a file's content, survives a power cut."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

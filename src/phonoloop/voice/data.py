@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from phonoloop.core.ids import content_id
 from phonoloop.core.speech import Span
+from phonoloop.data.sidecar import TimedText
 
 #: of all audio of voices after the ingest
 RATE_HZ = 22_050
@@ -44,6 +45,7 @@ class Source:
         speaker, language, licence: empty where nobody said.
         consent: None where nobody said.
         text: a transcript of the whole that came along; empty where none did.
+        timed: what is said when, where a sidecar's `segments` told it.
     """
 
     source_id: str
@@ -56,14 +58,16 @@ class Source:
     licence: str = ""
     consent: Consent | None = None
     text: str = ""
+    timed: tuple[TimedText, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return asdict(self) | {"timed": [asdict(one) for one in self.timed]}
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> Self:
         consent = raw.get("consent")
-        return cls(**{**raw, "consent": Consent.from_dict(consent) if consent else None})
+        timed = tuple(TimedText(**one) for one in raw.get("timed", ()))
+        return cls(**{**raw, "consent": Consent.from_dict(consent) if consent else None, "timed": timed})
 
 
 @dataclass(frozen=True, slots=True)

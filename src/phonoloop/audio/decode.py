@@ -14,11 +14,13 @@ import errno
 import os
 import signal
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from phonoloop.core.child import ChildDied, ChildLate, ChildProcess
+from phonoloop.core.child import Answer, ChildDied, ChildLate, ChildProcess
 from phonoloop.core.errors import AudioError
 from phonoloop.core.units import CANONICAL_RATE_HZ
 
@@ -68,6 +70,28 @@ class Decoded:
         return self.pcm.size / self.rate_hz
 
 
+@dataclass(frozen=True, slots=True)
+class DecodedFacts:
+    """What is known of a file that was decoded in blocks; fields as those of `Decoded`.
+
+    Attributes:
+        samples: how many were given out, at `rate_hz`.
+    """
+
+    samples: int
+    rate_hz: int
+    source_rate_hz: int
+    channels: int
+    container: str
+    codec: str
+    truncated: bool = False
+    damaged_packets: int = 0
+
+    @property
+    def duration_s(self) -> float:
+        return self.samples / self.rate_hz
+
+
 class Decoder:
     """Decodes files, one at a time, in a child that is kept from file to file.
 
@@ -104,9 +128,30 @@ class Decoder:
                 audio.memory.
             ResourceError: resource.no_process, the child cannot be started.
         """
-        name = os.fsdecode(path)
-        self._look_at(name)
-        return self._decode_in_child(name, rate_hz)
+        answer = self._decode_in_child(os.fsdecode(path), rate_hz)
+        return Decoded(pcm=np.frombuffer(answer.data, "<i2"), rate_hz=rate_hz, **answer.content)
+
+    def decode_in_blocks(
+        self,
+        path: str | os.PathLike[str],
+        take: Callable[[np.ndarray], object],
+        rate_hz: int = CANONICAL_RATE_HZ,
+    ) -> DecodedFacts:
+        """As `decode`, for files of hours: each block of samples (n,), int16, read-only, goes to `take` when
+        it is decoded, and memory stays at one block. What `take` raises ends it.
+
+        Blocks may have gone out before an error is found.
+        """
+        given = 0
+
+        def hand_on(data: bytes) -> None:
+            nonlocal given
+            pcm = np.frombuffer(data, "<i2")
+            take(pcm)
+            given += pcm.size
+
+        answer = self._decode_in_child(os.fsdecode(path), rate_hz, hand_on)
+        return DecodedFacts(samples=given, rate_hz=rate_hz, **answer.content)
 
     def _look_at(self, name: str) -> None:
         try:
@@ -123,19 +168,26 @@ class Decoder:
                 "audio.too_large", name, message, hint="Cut it into smaller files, or raise the limit"
             )
 
-    def _decode_in_child(self, name: str, rate_hz: int) -> Decoded:
-        request = {"path": name, "rate_hz": rate_hz, "max_duration_s": self.limits.max_duration_s}
+    def _decode_in_child(
+        self, name: str, rate_hz: int, take: Callable[[bytes], object] | None = None
+    ) -> Answer:
+        self._look_at(name)
+        request: dict[str, Any] = {
+            "path": name,
+            "rate_hz": rate_hz,
+            "max_duration_s": self.limits.max_duration_s,
+        }
         try:
-            answer = self._child.ask(request, timeout_s=self.limits.timeout_s)
+            answer = self._child.ask(request, timeout_s=self.limits.timeout_s, take=take)
         except ChildLate:
             message = f"decoding it took longer than {self.limits.timeout_s:g} s"
             raise _error("audio.timeout", name, message, hint="Convert it, or raise the limit") from None
         except ChildDied as died:
             raise _crashed(name, died) from None
-        content = answer.content
         if answer.failed:
-            raise _error(content["code"], name, content["message"], hint=content["hint"])
-        return Decoded(pcm=np.frombuffer(answer.data, "<i2"), rate_hz=rate_hz, **content)
+            told = answer.content
+            raise _error(told["code"], name, told["message"], hint=told["hint"])
+        return answer
 
 
 def _error(code: str, name: str, message: str, *, hint: str) -> AudioError:

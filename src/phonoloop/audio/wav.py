@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
 
-from phonoloop.core.errors import AudioError
+from phonoloop.core.errors import AudioError, ResourceError
 from phonoloop.core.units import CANONICAL_RATE_HZ
 
 _HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
@@ -34,15 +36,79 @@ def wav_bytes(pcm: np.ndarray, rate_hz: int = CANONICAL_RATE_HZ) -> bytes:
     Raises:
         AudioError: audio.too_long, more than the format's four gigabytes.
     """
-    data_bytes = pcm.size * 2
+    return b"".join((_header(pcm.size, rate_hz), np.ascontiguousarray(pcm, "<i2").data))
+
+
+def _header(samples: int, rate_hz: int) -> bytes:
+    data_bytes = samples * 2
     if data_bytes > _MAX_DATA_BYTES:
         raise AudioError("it does not fit in a WAV file", code="audio.too_long", hint="Cut it into parts")
-    header = _HEADER.pack(
+    return _HEADER.pack(
         *(b"RIFF", data_bytes + _HEADER.size - 8, b"WAVE"),
         *(b"fmt ", 16, _PCM_FORMAT, 1, rate_hz, rate_hz * 2, 2, 16),
         *(b"data", data_bytes),
     )
-    return b"".join((header, np.ascontiguousarray(pcm, "<i2").data))
+
+
+class WavWriter:
+    """A canonical file that is written block by block; `with` closes it, and only then is it whole.
+
+    Its bytes are those of `wav_bytes` of all blocks together. It is on the disk, also after a power cut,
+    when it is closed without an error.
+
+    Raises:
+        ResourceError: `resource.disk`, from any of its methods.
+        AudioError: `audio.too_long`, more than the format's four gigabytes.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], rate_hz: int = CANONICAL_RATE_HZ) -> None:
+        self.samples = 0
+        self._rate_hz = rate_hz
+        self._name = os.fspath(path)
+        with self._refusing():
+            self._file = open(path, "wb")  # noqa: SIM115  (closed by `close`)
+            self._file.write(_header(0, rate_hz))
+
+    def __enter__(self) -> WavWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._abandon()
+
+    def write(self, pcm: np.ndarray) -> None:
+        """int16 (n,)."""
+        _header(self.samples + pcm.size, self._rate_hz)  # refuses what would be too long
+        with self._refusing():
+            self._file.write(np.ascontiguousarray(pcm, "<i2").data)
+        self.samples += pcm.size
+
+    def close(self) -> None:
+        with self._refusing():
+            self._file.seek(0)
+            self._file.write(_header(self.samples, self._rate_hz))
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+
+    def _abandon(self) -> None:
+        """What is still in its buffer may not fit on the disk: that is not the error to report."""
+        with contextlib.suppress(OSError):
+            self._file.close()
+
+    @contextlib.contextmanager
+    def _refusing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ResourceError(
+                f"it cannot be written ({error.strerror})",
+                code="resource.disk",
+                subject=self._name,
+                hint="Free disk space and start again",
+            ) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -93,11 +93,20 @@ class ChildProcess:
         running = self._running
         return 0 if running is None else running.process.pid
 
-    def ask(self, request: dict[str, Any], *, timeout_s: float, once_more: bool = False) -> Answer:
+    def ask(
+        self,
+        request: dict[str, Any],
+        *,
+        timeout_s: float,
+        once_more: bool = False,
+        take: Callable[[bytes], object] | None = None,
+    ) -> Answer:
         """
         Args:
             once_more: where it dies, ask a fresh child again, since an earlier request may have
                 damaged the memory of this one.
+            take: gets each block of the data when it comes, and none is kept in the answer; what it
+                raises ends the request. After a death with `once_more` it gets them from the first again.
 
         Raises:
             ChildDied, ChildLate
@@ -105,22 +114,24 @@ class ChildProcess:
         """
         with self._lock:
             try:
-                return self._ask(request, timeout_s)
+                return self._ask(request, timeout_s, take)
             except ChildDied:
                 if not once_more:
                     raise
-            return self._ask(request, timeout_s)
+            return self._ask(request, timeout_s, take)
 
     def close(self) -> None:
         with self._lock:
             self._drop()
 
-    def _ask(self, request: dict[str, Any], timeout_s: float) -> Answer:
+    def _ask(
+        self, request: dict[str, Any], timeout_s: float, take: Callable[[bytes], object] | None
+    ) -> Answer:
         data = bytearray()
         try:
             running = self._ready()
             running.ask(request)
-            kind, content = running.answer(data, time.monotonic() + timeout_s)
+            kind, content = running.answer(data, time.monotonic() + timeout_s, take)
         except _Broken:
             raise ChildDied(self._drop(_DYING_S)) from None
         except BaseException:
@@ -194,8 +205,10 @@ class _Running:
         except BrokenPipeError:
             raise _Broken from None
 
-    def answer(self, data: bytearray, deadline: float) -> tuple[bytes, dict[str, Any]]:
-        """Append to `data` until the closing block; that block's kind and content."""
+    def answer(
+        self, data: bytearray, deadline: float, take: Callable[[bytes], object] | None = None
+    ) -> tuple[bytes, dict[str, Any]]:
+        """Append to `data`, or give to `take`, until the closing block; that block's kind and content."""
         while True:
             header = bytearray()
             self._read_into(header, HEADER.size, deadline)
@@ -203,6 +216,9 @@ class _Running:
             if kind != DATA:
                 break
             self._read_into(data, length, deadline)
+            if take is not None:
+                take(bytes(data))
+                data.clear()
         closing = bytearray()
         self._read_into(closing, length, deadline)
         return kind, json.loads(closing)

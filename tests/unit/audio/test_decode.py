@@ -240,3 +240,33 @@ def _write_video(path, *, with_sound):
             frame.sample_rate = 48_000
             container.mux(sound.encode(frame))
             container.mux(sound.encode(None))
+
+
+class TestInBlocks:
+    @pytest.mark.parametrize("rate_hz", [16_000, 22_050])
+    def test_the_blocks_together_are_the_whole(self, decoder, tmp_path, rate_hz):
+        path = write_media(tmp_path / "a.mp4", speech_like(20.0, seed=2, rate_hz=44_100).samples, 44_100)
+        blocks = []
+        facts = decoder.decode_in_blocks(path, blocks.append, rate_hz)
+        whole = decoder.decode(path, rate_hz)
+        assert len(blocks) > 2
+        assert np.array_equal(np.concatenate(blocks), whole.pcm)
+        assert (facts.samples, facts.rate_hz) == (whole.pcm.size, rate_hz)
+        assert (facts.container, facts.codec, facts.channels) == (whole.container, "aac", 1)
+        assert facts.duration_s == whole.duration_s
+
+    def test_what_the_taker_raises_ends_it_and_the_next_file_is_decoded(self, decoder, tmp_path):
+        path = write_wav(tmp_path / "a.wav", tone(440, 20.0))
+
+        def refuse(_block):
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            decoder.decode_in_blocks(path, refuse)
+        assert decoder.decode(path).pcm.size == 320_000
+
+    def test_a_file_that_cannot_be_decoded_is_refused_as_ever(self, decoder, tmp_path):
+        (tmp_path / "a.mp3").write_bytes(b"no sound" * 100)
+        with pytest.raises(AudioError) as error:
+            decoder.decode_in_blocks(tmp_path / "a.mp3", print)
+        assert error.value.code == "audio.not_audio"

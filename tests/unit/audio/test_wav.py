@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from phonoloop.audio.wav import read_wav, to_float, to_int16, wav_bytes, wav_info
-from phonoloop.core.errors import AudioError
+from phonoloop.audio.wav import WavWriter, read_wav, to_float, to_int16, wav_bytes, wav_info
+from phonoloop.core.errors import AudioError, ResourceError
 
 PCM = np.arange(-500, 500, dtype=np.int16)
 
@@ -99,3 +99,30 @@ def test_float_and_back_is_exact_for_every_sample():
 
 def test_louder_than_full_scale_is_clipped():
     assert to_int16(np.array([1.0, 1.5, -1.0, -7.0])).tolist() == [32767, 32767, -32768, -32768]
+
+
+class TestInBlocks:
+    @pytest.mark.parametrize("block", [1, 7, 333, 1000, 5000])
+    def test_the_bytes_are_those_of_the_whole(self, tmp_path, block):
+        with WavWriter(tmp_path / "a.wav", 22_050) as writer:
+            for start in range(0, PCM.size, block):
+                writer.write(PCM[start : start + block])
+        assert writer.samples == PCM.size
+        assert (tmp_path / "a.wav").read_bytes() == wav_bytes(PCM, 22_050)
+
+    def test_a_file_without_samples_is_one(self, tmp_path):
+        WavWriter(tmp_path / "a.wav").close()
+        assert wav_info(tmp_path / "a.wav").samples == 0
+
+    def test_a_folder_that_is_not_there_is_said(self, tmp_path):
+        with pytest.raises(ResourceError) as error:
+            WavWriter(tmp_path / "none" / "a.wav")
+        assert error.value.code == "resource.disk"
+
+    def test_a_full_disk_is_said(self):
+        with pytest.raises(ResourceError, match="No space left"), WavWriter("/dev/full") as writer:
+            writer.write(np.zeros(1 << 20, np.int16))
+
+    def test_an_error_of_the_caller_is_the_one_that_is_seen(self, tmp_path):
+        with pytest.raises(ZeroDivisionError), WavWriter(tmp_path / "a.wav") as writer:
+            writer.write(PCM[: 1 // 0])

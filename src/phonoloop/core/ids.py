@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -53,3 +55,14 @@ def run_id(now: datetime, taken: Callable[[str], bool]) -> str:
 
 def sha256_hex(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def slug(text: str, *, otherwise: str) -> str:
+    """A name as part of a file name, at most 40 characters: `Cà phê!` to `ca-phe`.
+
+    Args:
+        otherwise: for a text without a single Latin letter or digit.
+    """
+    plain = unicodedata.normalize("NFD", text.lower().replace("đ", "d"))
+    kept = "".join(ch for ch in plain if not unicodedata.combining(ch))
+    return re.sub(r"[^a-z0-9]+", "-", kept).strip("-")[:40].rstrip("-") or otherwise

@@ -20,6 +20,7 @@ from phonoloop.app.bootstrap import App
 from phonoloop.app.champion import artefact_dir
 from phonoloop.app.views import plain
 from phonoloop.core.errors import ConflictError, NotFoundError
+from phonoloop.core.files import switch_link
 from phonoloop.core.ports import BlobStore, Transaction
 from phonoloop.registry import promote as registry
 from phonoloop.registry.model import Champion, Model
@@ -114,21 +115,8 @@ def follow(app: App) -> str:
         if model is None:
             return ""
         if not link.is_symlink() or os.readlink(link) != model.run_id:
-            _switch(link, model.run_id)
+            switch_link(link, model.run_id)
         return model.run_id
-
-
-def _switch(link: Path, target: str) -> None:
-    """Readers find the old one or the new one, at any moment."""
-    temporary = link.with_name(f".{link.name}.{os.getpid()}")
-    temporary.unlink(missing_ok=True)
-    temporary.symlink_to(target, target_is_directory=True)
-    os.replace(temporary, link)
-    handle = os.open(link.parent, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextmanager

@@ -40,6 +40,15 @@ def mark(path: Path) -> None:
         raise disk_error(path, error) from error
 
 
+def switch_link(link: Path, target: str) -> None:
+    """Makes a link point at a folder; readers find the old one or the new one, at any moment."""
+    temporary = link.with_name(f".{link.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(target, target_is_directory=True)
+    os.replace(temporary, link)
+    sync_folder(link.parent)
+
+
 def require_empty(folder: Path) -> None:
     """For what is exported into a folder of its own.
 

@@ -2,8 +2,8 @@
 
 Beside `x.mp3`: `x.txt` or `x.mp3.txt` holds what is said; `x.json` or `x.mp3.json` holds an object with
 `text`, `speaker`, `language`, `dialect`, `device`, `environment`, `licence`, `consent` and `segments`
-([{start_ms, end_ms, text}]). Anything else in the object is kept in `attributes`. Where both name a
-text, the object's counts.
+([{start_ms, end_ms, text}]). `consent` is a text or, as voices need it, {who, purpose, date}. Anything else
+in the object is kept in `attributes`. Where both name a text, the object's counts.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from datetime import date
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,6 +22,9 @@ from phonoloop.core.errors import ManifestError
 MAX_BYTES = 4 * 1024 * 1024
 SUFFIXES = (".txt", ".json")
 _TEXTS = ("text", "speaker", "language", "dialect", "device", "environment", "licence", "consent")
+
+
+_CONSENT = ("who", "purpose", "date")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,12 @@ class TimedText:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sidecar:
-    """What came along with a recording; texts are NFC and trimmed, empty where nothing was said."""
+    """What came along with a recording; texts are NFC and trimmed, empty where nothing was said.
+
+    Attributes:
+        consent: as text, also where it came as a record.
+        consent_record: who, purpose and date (ISO 8601); empty where it came as text, or not.
+    """
 
     text: str = ""
     speaker: str = ""
@@ -44,6 +53,7 @@ class Sidecar:
     environment: str = ""
     licence: str = ""
     consent: str = ""
+    consent_record: Mapping[str, str] = field(default_factory=dict)
     segments: tuple[TimedText, ...] = ()
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
@@ -65,7 +75,7 @@ def read_sidecars(audio: Path) -> Sidecar:
 
     Raises:
         ManifestError: `sidecar.not_utf8`, `sidecar.not_json`, `sidecar.wrong_type`,
-            `sidecar.segments`, `sidecar.too_large`, `sidecar.unreadable`.
+            `sidecar.segments`, `sidecar.consent`, `sidecar.too_large`, `sidecar.unreadable`.
     """
     merged: dict[str, Any] = {}
     for path in find_sidecars(audio):
@@ -137,14 +147,40 @@ def _from_json(text: str, path: Path) -> dict[str, Any]:
 
 def sidecar_fields(raw: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """Arguments for `Sidecar` from an object that somebody wrote; `path` is named in errors."""
+    kept: dict[str, Any] = {}
+    if isinstance(raw.get("consent"), Mapping):
+        kept["consent_record"] = record = _consent(raw["consent"], path)
+        raw = {**raw, "consent": "{who}: {purpose} ({date})".format(**record)}
     given = {name: _clean(raw[name], name, path) for name in _TEXTS if raw.get(name) is not None}
-    kept: dict[str, Any] = {name: text for name, text in given.items() if text}
+    kept |= {name: text for name, text in given.items() if text}
     if raw.get("segments"):
         kept["segments"] = _segments(raw["segments"], path)
     named = {f.name for f in fields(Sidecar)}
     if others := {name: value for name, value in raw.items() if name not in named}:
         kept["attributes"] = _attributes(others, path)
     return kept
+
+
+def _consent(raw: Mapping[str, Any], path: Path) -> dict[str, str]:
+    """A consent of which a part is not known is none, and whoever wrote it should hear of it."""
+    record = {part: _clean(raw.get(part, ""), f"{part} of the consent", path) for part in _CONSENT}
+    missing = [part for part in _CONSENT if not record[part]]
+    if missing or not _is_date(record["date"]):
+        raise ManifestError(
+            f"the consent beside the audio lacks {', '.join(missing) or 'a date as in 2026-11-20'}",
+            code="sidecar.consent",
+            subject=str(path),
+            hint='Write {"who": …, "purpose": …, "date": "2026-11-20"}, or a plain text',
+        )
+    return record
+
+
+def _is_date(text: str) -> bool:
+    try:
+        date.fromisoformat(text[:10])
+    except ValueError:
+        return False
+    return True
 
 
 def _attributes(others: Mapping[str, Any], path: Path) -> dict[str, Any]:

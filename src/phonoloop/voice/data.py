@@ -46,6 +46,7 @@ class Source:
         consent: None where nobody said.
         text: a transcript of the whole that came along; empty where none did.
         timed: what is said when, where a sidecar's `segments` told it.
+        truncated: the file ends before its header says that it should, or is damaged in places.
     """
 
     source_id: str
@@ -59,6 +60,7 @@ class Source:
     consent: Consent | None = None
     text: str = ""
     timed: tuple[TimedText, ...] = ()
+    truncated: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self) | {"timed": [asdict(one) for one in self.timed]}

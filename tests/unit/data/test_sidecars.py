@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from phonoloop.core.errors import ManifestError
-from phonoloop.data.sidecar import Sidecar, TimedText, find_sidecars, read_sidecars
+from phonoloop.data.sidecar import Sidecar, TimedText, find_sidecars, parse_sidecar, read_sidecars
 
 
 @pytest.fixture
@@ -124,3 +124,23 @@ def test_a_text_that_is_not_utf8_or_holds_zero_bytes_is_refused(audio, body):
     audio.with_name("x.txt").write_bytes(body)
     with pytest.raises(ManifestError):
         read_sidecars(audio)
+
+
+class TestConsent:
+    def test_a_record_is_kept_as_it_is_and_as_text(self):
+        record = {"who": "Lan", "purpose": "a voice", "date": "2026-11-20"}
+        sidecar = parse_sidecar(json.dumps({"consent": record}), "a.json")
+        assert sidecar.consent_record == record
+        assert sidecar.consent == "Lan: a voice (2026-11-20)"
+
+    def test_plain_words_are_text_only(self):
+        sidecar = parse_sidecar('{"consent": "yes"}', "a.json")
+        assert (sidecar.consent, sidecar.consent_record) == ("yes", {})
+
+    @pytest.mark.parametrize("missing", ["who", "purpose", "date"])
+    def test_a_record_that_lacks_a_part_is_refused_and_says_which(self, missing):
+        record = {"who": "Lan", "purpose": "a voice", "date": "2026-11-20"}
+        del record[missing]
+        with pytest.raises(ManifestError, match=missing) as error:
+            parse_sidecar(json.dumps({"consent": record}), "a.json")
+        assert error.value.code == "sidecar.consent"

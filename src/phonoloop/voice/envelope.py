@@ -1,0 +1,166 @@
+"""The level of a recording, frame by frame, and what counts as loud and as quiet around each frame.
+
+Levels are decibels below full scale, of the alternating part of 10 ms: an offset of the recording adds
+nothing. Blocks of any lengths give the same frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from phonoloop.audio.vad import sliding_minimum
+from phonoloop.core.errors import AudioError
+from phonoloop.voice.data import RATE_HZ
+
+#: 10 ms but for half a sample
+FRAME_SAMPLES = 220
+FRAMES_A_SECOND = RATE_HZ / FRAME_SAMPLES
+#: the level of digital silence, and the lowest there is
+SILENCE_DB = -100.0
+
+_SILENT_POWER = 1e-10
+#: a level is the mean power of so many frames around it
+_SMOOTH_FRAMES = 5
+#: more than this below the peak says nothing of a room: it is the end of the sample format, or an editor's
+_MOST_RANGE_DB = 60.0
+#: what is louder than this and never this far below the peak is no background: somebody holds a tone
+_LEAST_RANGE_DB = 12.0
+_LOUD_DB = -45.0
+_AT_ONCE_FRAMES = 3_000
+
+
+def frames_of(duration_s: float) -> int:
+    return round(duration_s * FRAMES_A_SECOND)
+
+
+def frame_powers(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Mean power of each frame, float32 (frames,), some at a time; a last frame may be short.
+
+    Args:
+        blocks: float32 (n,) in [-1, 1], mono, at 22,050 Hz; together the recording.
+
+    Raises:
+        AudioError: `audio.not_samples`, for samples that are no numbers.
+    """
+    rest = np.zeros(0, np.float32)
+    for block in blocks:
+        samples = np.concatenate((rest, block)) if rest.size else block
+        whole = samples.size // FRAME_SAMPLES * FRAME_SAMPLES
+        rest = samples[whole:].copy()
+        yield from _powers(samples[:whole].reshape(-1, FRAME_SAMPLES))
+    if rest.size:
+        yield from _powers(rest.reshape(1, -1))
+
+
+def _powers(frames: np.ndarray) -> Iterator[np.ndarray]:
+    """Some thousand frames at a time, so that what is made of them stays in the cache."""
+    for start in range(0, len(frames), _AT_ONCE_FRAMES):
+        some = frames[start : start + _AT_ONCE_FRAMES]
+        mean = some.mean(axis=1)
+        powers = np.maximum(np.einsum("ij,ij->i", some, some) / np.float32(some.shape[1]) - mean * mean, 0)
+        if not np.isfinite(powers).all():
+            raise AudioError(
+                "some of its samples are no numbers", code="audio.not_samples", hint="Decode it again"
+            )
+        yield powers
+
+
+def levels_db(powers: np.ndarray) -> np.ndarray:
+    """dBFS of the mean power of 50 ms around each frame, float32 (frames,); at the ends, of what is there."""
+    if powers.size == 0:
+        return powers
+    kernel = np.ones(_SMOOTH_FRAMES, np.float32)
+    # "full" and a cut, for numpy's "same" is as long as the longer of both
+    half = _SMOOTH_FRAMES // 2
+    sums = np.convolve(powers, kernel)[half : half + powers.size]
+    counts = np.convolve(np.ones_like(powers), kernel)[half : half + powers.size]
+    return 10 * np.log10(np.maximum(sums / counts, np.float32(_SILENT_POWER)))
+
+
+def frame_levels(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """`levels_db` of a recording that comes in blocks, some frames at a time; the same ones for any blocks.
+
+    Args, errors: as `frame_powers`.
+    """
+    half = _SMOOTH_FRAMES // 2
+    held, given = np.zeros(0, np.float32), 0  # powers that are needed still; for how many there was a level
+    for powers in frame_powers(blocks):
+        held = np.concatenate((held, powers))
+        ready = held.size - half
+        if ready > given:
+            yield levels_db(held)[given:ready]
+            start = max(ready - half, 0)
+            held, given = held[start:], ready - start
+    yield levels_db(held)[given:]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bounds:
+    """Per frame, or one for all: what is quiet there and what is loud, in dBFS; floor <= peak."""
+
+    floor_db: np.ndarray
+    peak_db: np.ndarray
+
+    def threshold_db(self, share: float, *, margin_db: float) -> np.ndarray:
+        """So far up from the floor to the peak, at least `margin_db` above the floor."""
+        return self.floor_db + np.maximum(share * (self.peak_db - self.floor_db), np.float32(margin_db))
+
+
+def rolling_bounds(levels: np.ndarray, *, floor_reach: int, peak_reach: int) -> Bounds:
+    """The lowest level within `floor_reach` frames to both sides, the highest within `peak_reach`.
+
+    Digital silence is no background where there is any other: an editor's mute says nothing of the room.
+    """
+    heard = np.where(levels > SILENCE_DB, levels, np.float32(np.inf))
+    return _credible(sliding_minimum(heard, floor_reach), -sliding_minimum(-levels, peak_reach))
+
+
+def constant_bounds(levels: Iterable[np.ndarray]) -> Bounds:
+    """One floor and one peak, (1,) each, for the whole recording."""
+    floor_db, peak_db = np.inf, SILENCE_DB
+    for some in levels:
+        floor_db = min(floor_db, float(some[some > SILENCE_DB].min(initial=np.inf)))
+        peak_db = max(peak_db, float(some.max(initial=SILENCE_DB)))
+    return _credible(np.array([floor_db], np.float32), np.array([peak_db], np.float32))
+
+
+def _credible(floor_db: np.ndarray, peak_db: np.ndarray) -> Bounds:
+    """The floor within what the peak allows."""
+    most = np.where(peak_db > _LOUD_DB, peak_db - _LEAST_RANGE_DB, peak_db)
+    floor_db = np.maximum(np.minimum(floor_db, most), peak_db - _MOST_RANGE_DB)
+    return Bounds(floor_db.astype(np.float32), peak_db)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Envelope:
+    """A whole recording's levels.
+
+    Attributes:
+        levels_db: float32 (frames,), smoothed over 50 ms.
+        samples: of the recording; frame i begins at sample i * FRAME_SAMPLES.
+    """
+
+    levels_db: np.ndarray
+    samples: int
+
+    @classmethod
+    def of(cls, blocks: Iterable[np.ndarray]) -> Envelope:
+        """Of float32 blocks (n,), mono, at 22,050 Hz; errors as `frame_levels`."""
+        counted = Counted(blocks)
+        return cls(np.concatenate(list(frame_levels(counted))), counted.samples)
+
+
+class Counted:
+    """Blocks that pass through, and how many samples there were so far."""
+
+    def __init__(self, blocks: Iterable[np.ndarray]) -> None:
+        self.samples = 0
+        self._blocks = blocks
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for block in self._blocks:
+            self.samples += block.size
+            yield block

@@ -150,5 +150,10 @@ def mix(batch: Batch, recipe: WakeRecipe, step: int) -> tuple[Tensor, Tensor, Te
     own = torch.from_numpy(np.where(mixed, np.maximum(drawn, 1 - drawn), 1.0).astype(np.float32))
     if not mixed.any():
         return batch.heard, partners, own
-    wide = own.view(-1, *[1] * (batch.heard.ndim - 1))
-    return wide * batch.heard + (1 - wide) * batch.heard[partners], partners, own
+    return mixture(batch.heard, partners, own), partners, own
+
+
+def mixture(strips: Tensor, partners: Tensor, own: Tensor) -> Tensor:
+    """Strips (B, …) that keep these shares (B,) of themselves and have the rest of their partners (B,)."""
+    wide = own.view(-1, *[1] * (strips.ndim - 1))
+    return wide * strips + (1 - wide) * strips[partners]

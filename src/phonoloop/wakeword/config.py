@@ -225,19 +225,21 @@ class TeacherRecipe:
     Attributes:
         enabled: else the network learns from labels alone.
         model: the teacher.
-        epochs, peak_lr: of its own training.
+        epochs, batch, peak_lr: of its own training.
         weight: of agreeing with the teacher's logits; the labels keep the rest of 1.
         hint: of telling the teacher's vectors from what a BC-ResNet decides by, beside all else; 0 for none.
-        temperature: divides both logits before they are compared (Hinton et al. 2015, arXiv 1503.02531).
+        limit: its logits count as no more than this, above and below zero: how sure it is beyond tells
+            nothing.
     """
 
     enabled: bool = False
     model: ModelRecipe = field(default_factory=lambda: ModelRecipe(kind="embedding"))
     epochs: int = 30
+    batch: int = 128
     peak_lr: float = 1e-3
     weight: float = 0.7
     hint: float = 0.0
-    temperature: float = 2.0
+    limit: float = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -414,7 +416,8 @@ def _learning_rules(recipe: WakeRecipe) -> list[recipes.Rule]:
         ("teacher.hint", not teacher.hint or recipe.model.kind == "bcresnet", "0 but for a `bcresnet`"),
         ("teacher.epochs", teacher.epochs >= 1, "at least one epoch is needed"),
         ("teacher.peak_lr", teacher.peak_lr > 0, "a learning rate is more than 0"),
-        ("teacher.temperature", teacher.temperature > 0, "more than 0"),
+        ("teacher.batch", teacher.batch >= 2, "a batch holds the phrase and something else"),
+        ("teacher.limit", teacher.limit > 0, "more than 0"),
         ("judge.smoothing_steps", _smooths(recipe.judge.smoothing_steps), "one or more, of 1 to 64 steps"),
         ("judge.target_per_hour", recipe.judge.target_per_hour > 0, "more than 0"),
         ("judge.folds", recipe.judge.folds == 0 or recipe.judge.folds >= 2, "0, or 2 and more"),

@@ -2,7 +2,8 @@
 
 The teacher's logits are matched at every step of every strip, synthesised and recorded, whether the
 phrase is said in it or not; labels keep their part of the loss (`TeacherRecipe.weight`). Where the
-recipe asks for hints, the vectors that the teacher decides by are to be told too (see `hints`).
+recipe asks for hints, the vectors that the teacher decides by are to be told too (see `hints`). What it
+would say to a mixture of two strips is not known: they count by their shares there, as labels do.
 """
 
 from __future__ import annotations
@@ -17,15 +18,15 @@ from torch import nn
 from phonoloop.training.numerics import Numerics, choose_numerics
 from phonoloop.training.progress import OnProgress, ignore_progress
 from phonoloop.wakeword.batches import Pools
-from phonoloop.wakeword.config import MixupRecipe, TeacherRecipe, WakeRecipe
+from phonoloop.wakeword.config import TeacherRecipe, WakeRecipe
 from phonoloop.wakeword.model import WakeNet
 from phonoloop.wakeword.train import TrainResult, train
 from phonoloop.wakeword.trial import logits_of
 
 
 def teacher_recipe(recipe: WakeRecipe) -> WakeRecipe:
-    """How the teacher itself is trained: as the student, with its own network and epochs."""
-    optim = replace(recipe.optim, epochs=recipe.teacher.epochs)
+    """How the teacher itself is trained: as the student, with its own network, epochs and batches."""
+    optim = replace(recipe.optim, epochs=recipe.teacher.epochs, batch=recipe.teacher.batch)
     return replace(
         recipe,
         name=f"{recipe.name}-teacher",
@@ -71,10 +72,8 @@ def teach(
         should_stop=should_stop,
     )
     taught = taught_logits(teacher.net, seen, choose_numerics(recipe.device, "fp32"))
-    # the shares of a mixture are no shares of what the teacher would say to it
-    plain = replace(recipe, mixup=MixupRecipe(probability=0.0))
     result = train(
-        plain,
+        recipe,
         model=student,
         pools=heard,
         out_dir=out_dir,

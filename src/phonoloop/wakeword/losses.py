@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import logsigmoid, smooth_l1_loss
 
 from phonoloop.core.units import ms_to_samples
 from phonoloop.wakeword.config import LossRecipe, TargetRecipe
 from phonoloop.wakeword.model_config import STEP_SAMPLES
 
 _NEVER = -1e4
+_SMALL = 2.0  # logits
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +91,20 @@ def _hardest(losses: Tensor, counted: Tensor, share: float) -> tuple[Tensor, Ten
     return losses.flatten()[worst], counted.flatten()[worst]
 
 
-def teacher_loss(logits: Tensor, taught: Tensor, weights: Tensor, temperature: float) -> Tensor:
-    """Cross-entropy to the teacher's softened probabilities, over all steps; a scalar.
+def teacher_loss(logits: Tensor, taught: Tensor, weights: Tensor, limit: float) -> Tensor:
+    """How far logits are from the teacher's, over all steps; a scalar.
 
-    Hinton et al. 2015, "Distilling the knowledge in a neural network" (arXiv 1503.02531). Steps weigh
-    more the surer of the phrase either of the two is: nearly all steps are silence to both.
+    Ba and Caruana 2014, "Do deep nets really need to be deep?" (arXiv 1312.6184) match logits; here the
+    difference is counted squared only while it is small, and what is beyond the limit on the teacher's side
+    is right. Steps weigh more the surer of the phrase either of the two is: nearly all are silence to both.
 
     Args:
         logits, taught: (B, S). weights: (B,).
     """
-    soft = torch.sigmoid(taught / temperature)
-    mine = logits / temperature
-    losses = -(soft * logsigmoid(mine) + (1.0 - soft) * logsigmoid(-mine))
-    least = -(soft * soft.clamp(min=1e-6).log() + (1.0 - soft) * (1.0 - soft).clamp(min=1e-6).log())
-    doubt = (torch.maximum(torch.sigmoid(logits.detach()), torch.sigmoid(taught)) + 0.05) * weights[:, None]
-    return temperature**2 * ((losses - least) * doubt).sum() / doubt.sum().clamp(min=1e-6)
+    wanted = taught.clamp(-limit, limit)
+    inside = logits.clamp(max=limit).where(taught >= limit, logits)
+    inside = inside.clamp(min=-limit).where(taught <= -limit, inside)
+    losses = smooth_l1_loss(inside, wanted, reduction="none", beta=_SMALL)
+    surer = torch.maximum(torch.sigmoid(logits.detach() / 2), torch.sigmoid(taught / 2))
+    counted = (surer + 0.05) * weights[:, None]
+    return (losses * counted).sum() / counted.sum().clamp(min=1e-6)

@@ -27,7 +27,7 @@ from phonoloop.training.numerics import Numerics, Sums, adamw, choose_numerics, 
 from phonoloop.training.progress import OnProgress, Progress, ignore_progress
 from phonoloop.training.schedule import one_cycle
 from phonoloop.training.seeds import seed_torch
-from phonoloop.wakeword.batches import Batch, Draw, Pools, mix
+from phonoloop.wakeword.batches import Batch, Draw, Pools, mix, mixture
 from phonoloop.wakeword.config import OptimRecipe, WakeRecipe
 from phonoloop.wakeword.features import Pool
 from phonoloop.wakeword.heads import Head
@@ -339,26 +339,36 @@ def _loss(run: Run, batch: Batch) -> Tensor:
     recipe, device = run.recipe, run.numerics.device
     heard, partners, own = (part.to(device) for part in mix(batch, recipe, run.step))
     with run.numerics.autocast():
-        logits, hint_loss = _heard(run, heard, batch.shown)
+        logits, frames = _heard(run, heard)
     logits = logits.float()
     targets = targets_of(batch.ends.to(device), logits.shape[1], recipe.target)
-    loss = strip_loss(logits, targets, recipe.loss, own)
-    if (own < 1).any():
-        loss = loss + (1 - own).mean() * strip_loss(logits, targets.at(partners), recipe.loss, 1 - own)
-    if batch.taught is None:
-        return loss + hint_loss
-    taught = batch.taught.to(device)
-    shown = teacher_loss(logits, taught, own, recipe.teacher.temperature)
-    return (1 - recipe.teacher.weight) * loss + recipe.teacher.weight * shown + hint_loss
+    loss = _mixed(
+        lambda rows, shares: strip_loss(logits, targets.at(rows), recipe.loss, shares), partners, own
+    )
+    if batch.taught is not None:
+        taught, limit = batch.taught.to(device), recipe.teacher.limit
+        agreed = _mixed(lambda rows, shares: teacher_loss(logits, taught[rows], shares, limit), partners, own)
+        loss = (1 - recipe.teacher.weight) * loss + recipe.teacher.weight * agreed
+    if run.hints is None or frames is None or batch.shown is None:
+        return loss
+    return loss + recipe.teacher.hint * run.hints.loss(
+        frames.float(), mixture(batch.shown.to(device), partners, own)
+    )
 
 
-def _heard(run: Run, heard: Tensor, shown: Tensor | None) -> tuple[Tensor, Tensor | float]:
-    """Logits, and what not telling the teacher's vectors costs."""
-    if run.hints is None or shown is None:
-        return run.net(heard), 0.0
-    logits, frames = run.net.with_frames(heard)
-    lost = run.hints.loss(frames, shown.to(heard.device))
-    return logits, run.recipe.teacher.hint * lost
+def _mixed(loss: Callable[[Tensor, Tensor], Tensor], partners: Tensor, own: Tensor) -> Tensor:
+    """Of mixtures: that of the strips, and that of their partners by how much of them was mixed in.
+
+    Args:
+        loss: of the strips in these rows of the batch, counted by these shares.
+    """
+    itself = loss(torch.arange(len(own), device=own.device), own)
+    return itself + (1 - own).mean() * loss(partners, 1 - own) if (own < 1).any() else itself
+
+
+def _heard(run: Run, heard: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Logits, and what they were read off where hints ask for it."""
+    return run.net.with_frames(heard) if run.hints else (run.net(heard), None)
 
 
 def _watch_finite(run: Run, norm: float) -> None:

@@ -226,8 +226,15 @@ class TestLosses:
 
     def test_a_student_that_says_the_same_as_its_teacher_costs_nothing(self):
         logits = torch.randn(3, 30, generator=torch.Generator().manual_seed(1))
-        assert float(teacher_loss(logits, logits, torch.ones(3), 2.0)) == pytest.approx(0.0, abs=1e-6)
-        assert float(teacher_loss(logits + 1, logits, torch.ones(3), 2.0)) > 0.001
+        assert float(teacher_loss(logits, logits, torch.ones(3), 6.0)) == pytest.approx(0.0, abs=1e-6)
+        assert float(teacher_loss(logits + 1, logits, torch.ones(3), 6.0)) > 0.001
+
+    def test_how_sure_a_teacher_is_beyond_the_limit_tells_nothing(self):
+        taught = torch.tensor([[-20.0, 20.0]])
+        for said in ([-6.0, 6.0], [-9.0, 30.0]):
+            assert float(teacher_loss(torch.tensor([said]), taught, torch.ones(1), 6.0)) == 0.0
+        for said in ([-5.0, 6.0], [-6.0, 5.0]):
+            assert float(teacher_loss(torch.tensor([said]), taught, torch.ones(1), 6.0)) > 0.01
 
 
 class TestFolds:

@@ -49,6 +49,8 @@ WRONG = {
     "optim.ema": {"optim": {"ema": 1.0}},
     "mining.worst": {"mining": {"worst": 2.0}},
     "model.width": {"model": {"width": 100.0}},
+    "teacher.batch": {"teacher": {"batch": 1}},
+    "teacher.limit": {"teacher": {"limit": 0.0}},
     "teacher.hint": {"model": {"kind": "matchboxnet"}, "teacher": {"hint": 0.5}},
     "teacher.model.kind": {"teacher": {"enabled": True, "model": {"kind": "bcresnet"}}},
     "judge.target_per_hour": {"judge": {"target_per_hour": 0.0}},

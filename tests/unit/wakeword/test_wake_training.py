@@ -16,9 +16,10 @@ from phonoloop.wakeword.batches import Draw, Pools, mix, split_numbers
 from phonoloop.wakeword.config import WakeRecipe, recipe_from_dict
 from phonoloop.wakeword.distil import teach
 from phonoloop.wakeword.features import NO_END, FrontEar, Pool, PoolPlan, compute, open_pool
+from phonoloop.wakeword.heads import Head
 from phonoloop.wakeword.hints import Hints
 from phonoloop.wakeword.model import WakeNet, build_model
-from phonoloop.wakeword.model_config import STEP_SAMPLES
+from phonoloop.wakeword.model_config import STEP_SAMPLES, ModelRecipe
 from phonoloop.wakeword.train import learning_rate, train
 from phonoloop.wakeword.trial import mean_miss, worst_strips
 
@@ -179,23 +180,21 @@ def test_a_student_is_taught_and_both_resume(pools, tmp_path):
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
-def vectors_of(pools: Pools) -> list[Pool]:
-    """Of a teacher: the loudness of six groups of bands, a vector a step."""
-    made = []
-    for one in pools.learned:
-        features = np.concatenate(one.arrays).astype(np.float32)
-        by_step = features.reshape(len(one), STEPS, 8, 40).mean(2)[:, :, :36].reshape(len(one), STEPS, 6, 6)
-        vectors = by_step.mean(3)
-        made.append(
-            Pool(one.name, one.ends, tuple(vectors[first : first + 64] for first in range(0, len(one), 64)))
-        )
-    return made
+def in_vectors(pools: Pools) -> Pools:
+    """As a teacher hears them: the loudness of six groups of bands, a vector a step."""
+    every = (*pools.learned, *pools.held_phrase, *pools.held_others)
+    return Pools.of([Pool(one.name, one.ends, tuple(map(_by_step, one.arrays))) for one in every])
+
+
+def _by_step(features: np.ndarray) -> np.ndarray:
+    by_step = features.astype(np.float32).reshape(len(features), STEPS, 8, 40).mean(2)
+    return by_step[:, :, :36].reshape(len(features), STEPS, 6, 6).mean(3)
 
 
 class TestHints:
     def learned(self, pools: Pools, folder: Path, hint: float, **args) -> dict[str, torch.Tensor]:
         wanted = replace(recipe(), teacher=replace(recipe().teacher, hint=hint))
-        shown = vectors_of(pools) if hint else ()
+        shown = in_vectors(pools).learned if hint else ()
         train(wanted, model=network(3), pools=pools, shown=shown, out_dir=folder, **args)
         return load_weights(folder / "model.pt")
 
@@ -206,6 +205,16 @@ class TestHints:
             self.learned(pools, tmp_path / "stopped", 1.0, should_stop=lambda: next(stops, True))
         stopped = self.learned(pools, tmp_path / "stopped", 1.0)
         assert all(torch.equal(whole[name], stopped[name]) for name in whole)
+
+    def test_a_teacher_is_asked_for_vectors_where_the_recipe_wants_hints(self, pools, tmp_path):
+        wanted = replace(recipe(), teacher=replace(recipe().teacher, epochs=1, batch=8, hint=1.0))
+        student = network(3)
+        head = Head(ModelRecipe(kind="embedding", head_width=8), inputs=6)
+        teacher = WakeNet(student.front, head, student.choice)
+        result, taught = teach(
+            wanted, teacher=teacher, student=student, heard=pools, seen=in_vectors(pools), out_dir=tmp_path
+        )
+        assert (result.epochs, taught.epochs) == (3, 1)
 
     def test_they_change_what_is_learned_and_leave_nothing_in_the_network(self, pools, tmp_path):
         without, with_hints = (self.learned(pools, tmp_path / str(hint), hint) for hint in (0.0, 1.0))

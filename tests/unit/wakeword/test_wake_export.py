@@ -16,6 +16,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from phonoloop.audio.features import FrontEnd
 from phonoloop.core.errors import IntegrityError, NotFoundError
 from phonoloop.testing import sounds
 from phonoloop.testing.wake import beep_net, export_beep_detector, with_beeps
@@ -197,6 +198,14 @@ def test_a_state_that_is_forgotten_is_found_out(tmp_path, monkeypatch):
 
 KINDS = {
     "bcresnet": {"width": 0.5, "pool_ms": 80},
+    "coarse bcresnet": {
+        "kind": "bcresnet",
+        "width": 0.5,
+        "pool_ms": 80,
+        "time_stride": 2,
+        "dilations": (1, 1, 1, 2),
+        "front_end": FrontEnd(n_mels=40, hop_ms=20, floor=4.0),
+    },
     "embedding": {"head_width": 8, "head_steps": 4},
 }
 
@@ -206,7 +215,7 @@ def test_networks_that_users_train_are_the_same_everywhere(kind, tmp_path):
     if kind == "embedding" and find_speech_embedding() is None:
         pytest.skip("the speech embedding's files are not on this machine (extra `wakeword`)")
     torch.manual_seed(1)
-    model = randomised(build_model(ModelRecipe(kind=kind, **KINDS[kind])))
+    model = randomised(build_model(ModelRecipe(**{"kind": kind, **KINDS[kind]})))
     audio = np.concatenate([sounds.speech_like(2.0, seed=2).samples, with_beeps(1.3, [0.4])])
     written = export(model, tmp_path / "x", facts=FACTS, audio=[audio])
     assert written.worst_difference <= TOLERANCE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -12,6 +13,9 @@ from torch import Tensor
 from phonoloop.training.seeds import generator
 from phonoloop.wakeword.config import WakeRecipe
 from phonoloop.wakeword.features import Pool
+
+#: how the names of pools of strips cut from recordings without the phrase begin
+RECORDED = "train_recorded"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,7 +69,7 @@ class Batch:
     shown: Tensor | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Draw:
     """Draws batches.
 
@@ -113,11 +117,24 @@ class Draw:
         optim = self.recipe.optim
         count = optim.batch - max(1, round(optim.batch * optim.positive_share))
         hard = round(count * self.recipe.mining.share) if worst.size else 0
-        total = sum(map(len, self.pools.others))
+        drawn = rng.random(count - hard)
         numbers = np.concatenate(
-            [rng.choice(worst, hard) if hard else [], rng.integers(0, total, count - hard)]
+            [rng.choice(worst, hard) if hard else [], np.searchsorted(self._chances, drawn, side="right")]
         )
         return split_numbers(self.pools.others, numbers.astype(np.int64))
+
+    @cached_property
+    def _chances(self) -> np.ndarray:
+        """Of the strips without the phrase, summed up: recordings and the rest share as the recipe says."""
+        pools = self.pools.others
+        recorded = np.concatenate([np.full(len(pool), pool.name.startswith(RECORDED)) for pool in pools])
+        share = self.recipe.optim.recorded_negative_share
+        if share and 0 < recorded.sum() < len(recorded):
+            chances = np.where(recorded, share / recorded.sum(), (1 - share) / (~recorded).sum())
+        else:
+            chances = np.full(len(recorded), 1 / len(recorded))
+        summed = np.cumsum(chances)
+        return summed[:-1]  # what is above the last is the last
 
 
 def _joined(parts: Sequence[np.ndarray]) -> Tensor | None:

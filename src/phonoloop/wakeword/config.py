@@ -169,6 +169,8 @@ class OptimRecipe:
         batch: strips in a step.
         positive_share: of a batch that holds the phrase.
         recorded_share: of the strips with the phrase, those of real clips, where there are any.
+        recorded_negative_share: of the strips without it, those cut from recordings, where there are any;
+            0 draws all strips alike.
         peak_lr, warmup, start_div, end_div: see `phonoloop.training.schedule.one_cycle`.
         clip_norm: the gradient is scaled down to this length.
         ema: decay of the moving average of the weights, which is what is judged and exported.
@@ -180,6 +182,7 @@ class OptimRecipe:
     batch: int = 32
     positive_share: float = 0.3
     recorded_share: float = 0.6
+    recorded_negative_share: float = 0.0
     peak_lr: float = 1e-4
     warmup: float = 0.1
     start_div: float = 25.0
@@ -387,6 +390,7 @@ def _share_rules(recipe: WakeRecipe) -> list[recipes.Rule]:
         "mixup.probability": recipe.mixup.probability,
         "optim.positive_share": recipe.optim.positive_share,
         "optim.recorded_share": recipe.optim.recorded_share,
+        "optim.recorded_negative_share": recipe.optim.recorded_negative_share,
         "optim.warmup": recipe.optim.warmup,
         "mining.share": recipe.mining.share,
         "mining.worst": recipe.mining.worst,

@@ -83,6 +83,16 @@ class TestBatches:
         assert len(batch.ends) == 20
         assert int((batch.ends >= 0).sum()) == 10
 
+    @pytest.mark.parametrize(
+        ("share", "low", "high"), [(0.0, 0.75, 0.88), (0.3, 0.24, 0.36), (1.0, 1.0, 1.0)]
+    )
+    def test_recordings_have_their_share_of_what_is_not_the_phrase(self, pools, share, low, high):
+        draw = Draw(pools, recipe(optim={"batch": 64, "recorded_negative_share": share}))
+        drawn = [draw._negatives(np.random.default_rng(seed), np.zeros(0, np.int64)) for seed in range(40)]
+        rows = [(pool.name, len(rows)) for parts in drawn for pool, rows in parts]
+        recorded = sum(count for name, count in rows if name == "train_recorded")
+        assert low <= recorded / sum(count for _, count in rows) <= high
+
     def test_the_worst_are_drawn_where_there_are_any(self, pools):
         wanted = recipe(mining={"share": 1.0}, optim={"batch": 8, "positive_share": 0.25})
         heard = Draw(pools, wanted).batch(0, np.array([95])).heard[2:]

@@ -23,12 +23,16 @@ SILENCE_DB = -100.0
 
 _SILENT_POWER = 1e-10
 #: a level is the mean power of so many frames around it
-_SMOOTH_FRAMES = 5
+_SMOOTH_FRAMES = 3
 #: more than this below the peak says nothing of a room: it is the end of the sample format, or an editor's
 _MOST_RANGE_DB = 60.0
 #: what is louder than this and never this far below the peak is no background: somebody holds a tone
 _LEAST_RANGE_DB = 12.0
 _LOUD_DB = -45.0
+#: the background itself goes up and down by less than this
+_MARGIN_DB = 3.0
+#: between syllables it becomes this much quieter
+_SYLLABLES_DB = 12.0
 _AT_ONCE_FRAMES = 3_000
 
 
@@ -69,7 +73,7 @@ def _powers(frames: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def levels_db(powers: np.ndarray) -> np.ndarray:
-    """dBFS of the mean power of 50 ms around each frame, float32 (frames,); at the ends, of what is there."""
+    """dBFS of the mean power of 30 ms around each frame, float32 (frames,); at the ends, of what is there."""
     if powers.size == 0:
         return powers
     kernel = np.ones(_SMOOTH_FRAMES, np.float32)
@@ -104,9 +108,12 @@ class Bounds:
     floor_db: np.ndarray
     peak_db: np.ndarray
 
-    def threshold_db(self, share: float, *, margin_db: float) -> np.ndarray:
-        """So far up from the floor to the peak, at least `margin_db` above the floor."""
-        return self.floor_db + np.maximum(share * (self.peak_db - self.floor_db), np.float32(margin_db))
+    def threshold_db(self, share: float) -> np.ndarray:
+        """So far up from the floor to the peak; never so near to the peak that it is between two syllables,
+        unless the noise is."""
+        most_db = np.maximum(self.peak_db - np.float32(_SYLLABLES_DB), self.floor_db + np.float32(_MARGIN_DB))
+        range_db = self.peak_db - self.floor_db
+        return np.minimum(self.floor_db + np.maximum(share * range_db, np.float32(_MARGIN_DB)), most_db)
 
 
 def rolling_bounds(levels: np.ndarray, *, floor_reach: int, peak_reach: int) -> Bounds:
@@ -114,7 +121,7 @@ def rolling_bounds(levels: np.ndarray, *, floor_reach: int, peak_reach: int) -> 
 
     Digital silence is no background where there is any other: an editor's mute says nothing of the room.
     """
-    heard = np.where(levels > SILENCE_DB, levels, np.float32(np.inf))
+    heard = _background(levels)
     return _credible(sliding_minimum(heard, floor_reach), -sliding_minimum(-levels, peak_reach))
 
 
@@ -122,9 +129,16 @@ def constant_bounds(levels: Iterable[np.ndarray]) -> Bounds:
     """One floor and one peak, (1,) each, for the whole recording."""
     floor_db, peak_db = np.inf, SILENCE_DB
     for some in levels:
-        floor_db = min(floor_db, float(some[some > SILENCE_DB].min(initial=np.inf)))
+        floor_db = min(floor_db, float(_background(some).min(initial=np.inf)))
         peak_db = max(peak_db, float(some.max(initial=SILENCE_DB)))
     return _credible(np.array([floor_db], np.float32), np.array([peak_db], np.float32))
+
+
+def _background(levels: np.ndarray) -> np.ndarray:
+    """What may be one: infinite in digital silence and at its edges, where a level is partly of it."""
+    if levels.size == 0:
+        return levels
+    return np.where(sliding_minimum(levels, _SMOOTH_FRAMES // 2 + 1) > SILENCE_DB, levels, np.float32(np.inf))
 
 
 def _credible(floor_db: np.ndarray, peak_db: np.ndarray) -> Bounds:
@@ -139,7 +153,7 @@ class Envelope:
     """A whole recording's levels.
 
     Attributes:
-        levels_db: float32 (frames,), smoothed over 50 ms.
+        levels_db: float32 (frames,), smoothed over 30 ms.
         samples: of the recording; frame i begins at sample i * FRAME_SAMPLES.
     """
 

@@ -5,6 +5,7 @@ Everything here is counted in frames of the window.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -13,13 +14,11 @@ import numpy as np
 from phonoloop.voice.envelope import Bounds, frames_of
 
 #: no pause is shorter: the closures of p, t and k are
-_LEAST_PAUSE = frames_of(0.12)
+_LEAST_PAUSE = frames_of(0.1)
 #: a shorter sound between two pauses is a click
 _LEAST_SOUND = frames_of(0.06)
 #: how fast the shortest pause shrinks when the factor is lowered
 _SHRINK = 0.7
-#: a pause is at least this near to the background, however small the range
-_MARGIN_DB = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +79,7 @@ class _Window:
 
     def _quiet(self, turn: int) -> np.ndarray:
         if turn not in self._masks:
-            threshold_db = self._bounds.threshold_db(self._rules.share(turn), margin_db=_MARGIN_DB)
+            threshold_db = self._bounds.threshold_db(self._rules.share(turn))
             self._masks[turn] = self._levels < threshold_db
         return self._masks[turn]
 
@@ -90,7 +89,7 @@ class _Window:
         runs = _runs(self._quiet(0))
         at_an_end = (runs[:, 0] == 0) | (runs[:, 1] == frames)
         runs = _without_clicks(runs[at_an_end | (_lengths(runs) >= self._rules.shortest_pause(0))], frames)
-        inner = [self._cut(start, end) for start, end in runs if start > 0 and end < frames]
+        inner = [self._cut(start, end) for start, end in runs.tolist() if start > 0 and end < frames]
         head = int(runs[0, 1]) if len(runs) and runs[0, 0] == 0 else 0
         tail = int(runs[-1, 0]) if len(runs) and runs[-1, 1] == frames else frames
         if head >= tail:
@@ -133,7 +132,7 @@ class _Window:
         runs = _runs(self._quiet(turn)[start:end]) + start
         inside = (runs[:, 0] > start) & (runs[:, 1] < end)
         found = runs[inside & (_lengths(runs) >= self._rules.shortest_pause(turn))]
-        return [(int(a), int(b)) for a, b in found]
+        return [(start, end) for start, end in found.tolist()]
 
     def _forced(self, start: int, end: int) -> Iterator[Piece]:
         """Cut in the quietest frames that leave no piece shorter than a third of the longest."""
@@ -147,7 +146,7 @@ class _Window:
 
 
 def _joined(cuts: Sequence[_Cut], rules: Rules) -> list[tuple[int, int]]:
-    """[start, end) between cuts, when all cuts are taken away that can be, those in the shortest pauses first.
+    """[start, end) between cuts, when all that can be are taken away, those in the shortest pauses first.
 
     One can be where the two sides together are not too long; one in a long pause only where a side is
     shorter than what is wanted.
@@ -163,7 +162,7 @@ def _joined(cuts: Sequence[_Cut], rules: Rules) -> list[tuple[int, int]]:
     kept = [0]
     while cuts and kept[-1] < len(cuts) - 1:
         kept.append(after[kept[-1]])
-    return [(cuts[a].begins, cuts[b].ends) for a, b in zip(kept[:-1], kept[1:], strict=True)]
+    return [(cuts[a].begins, cuts[b].ends) for a, b in itertools.pairwise(kept)]
 
 
 def _runs(mask: np.ndarray) -> np.ndarray:

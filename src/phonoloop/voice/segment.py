@@ -44,7 +44,7 @@ class SegmentSettings:
         factor: how near to the background a pause is at first: 1 is the background itself, 0 the loudest.
         lower: what the factor is multiplied by each time that a stretch is still too long.
         rounds: how often that happens before a cut is forced.
-        pause_s: the shortest pause at first; it goes down to 0.12 s with the factor.
+        pause_s: the shortest pause at first; it goes down to 0.1 s with the factor.
         long_pause_s: of such a pause only `pad_s` at both ends is kept.
         floor_reach_s, peak_reach_s: the window, to both sides.
 

@@ -79,7 +79,7 @@ class _Tape:
         self._first = 0
 
     def advance(self, start: int, window: int) -> tuple[int, bool]:
-        """Forgets what is too long ago; gives the end of the window from `start`, and whether it is the last."""
+        """Forgets what is too long ago; the end of the window from `start`, and whether it is the last."""
         self._forget(start - self._reach)
         stop = start + window
         parts = [self._held]

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from phonoloop import __version__
 from phonoloop.app.bootstrap import App
 from phonoloop.app.champion import artefact_dir
+from phonoloop.app.overrides import merged, nested
 from phonoloop.app.training import MAX_ATTEMPTS, SLOT, Report, ShouldStop
 from phonoloop.app.wakeword_models import KIND as MODEL_KIND
 from phonoloop.app.wakeword_models import find_detector, prefix
@@ -116,29 +117,8 @@ def recipe_for(app: App, wish: WakeWish) -> dict[str, Any]:
         own["device"] = settings.device
     if settings.threads:
         own["threads"] = settings.threads
-    wanted = merged(merged(base, own), _nested(wish.overrides))
+    wanted = merged(merged(base, own), nested(wish.overrides))
     return recipe_to_dict(recipe_from_dict(wanted))
-
-
-def _nested(overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """`{"optim.epochs": 3}` → `{"optim": {"epochs": 3}}`."""
-    found: dict[str, Any] = {}
-    for name, value in overrides.items():
-        first, _, rest = str(name).partition(".")
-        inner = {rest: value} if rest else value
-        inner = _nested(inner) if isinstance(inner, Mapping) else inner
-        found = merged(found, {first: inner})
-    return found
-
-
-def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with the values of `changes`, section by section."""
-    result = dict(base)
-    for name, value in changes.items():
-        old = result.get(name)
-        both = isinstance(old, Mapping) and isinstance(value, Mapping)
-        result[name] = merged(old, value) if both else value
-    return result
 
 
 # ---------------------------------------------------------------- the job

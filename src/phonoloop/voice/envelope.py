@@ -81,7 +81,8 @@ def levels_db(powers: np.ndarray) -> np.ndarray:
     half = _SMOOTH_FRAMES // 2
     sums = np.convolve(powers, kernel)[half : half + powers.size]
     counts = np.convolve(np.ones_like(powers), kernel)[half : half + powers.size]
-    return 10 * np.log10(np.maximum(sums / counts, np.float32(_SILENT_POWER)))
+    levels = 10 * np.log10(np.maximum(sums / counts, np.float32(_SILENT_POWER)))
+    return np.maximum(levels, np.float32(SILENCE_DB))  # the logarithm is rounded
 
 
 def frame_levels(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:

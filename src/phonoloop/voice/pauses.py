@@ -15,8 +15,8 @@ from phonoloop.voice.envelope import Bounds, frames_of
 
 #: no pause is shorter: the closures of p, t and k are
 _LEAST_PAUSE = frames_of(0.1)
-#: a shorter sound between two pauses is a click
-_LEAST_SOUND = frames_of(0.06)
+#: a shorter sound between two pauses is a click; levels make 20 ms more of it than there is
+_LEAST_SOUND = frames_of(0.08)
 #: how fast the shortest pause shrinks when the factor is lowered
 _SHRINK = 0.7
 

@@ -23,6 +23,7 @@ import onnxruntime
 import soxr
 
 from phonoloop.core.errors import InputError, IntegrityError, NotFoundError
+from phonoloop.core.ids import file_sha256
 from phonoloop.core.units import CANONICAL_RATE_HZ
 
 MIN_SPEED, MAX_SPEED = 0.4, 2.5
@@ -52,6 +53,7 @@ class PiperVoice:
         ids: of each phoneme; a phoneme is one character of decomposed IPA.
         speakers: name → number; empty with one speaker.
         scales: noise, length, noise of durations.
+        sha256: of the model, where the JSON names it (voices that were trained here); else empty.
     """
 
     path: Path
@@ -61,6 +63,7 @@ class PiperVoice:
     speakers: dict[str, int]
     scales: tuple[float, float, float]
     by_letters: bool
+    sha256: str = ""
 
     @property
     def names(self) -> list[str]:
@@ -93,6 +96,10 @@ class PiperSynthesizer:
         self._sessions: dict[Path, onnxruntime.InferenceSession] = {}
         self._lock = threading.Lock()
 
+    def names(self) -> list[str]:
+        """Every voice, whatever it speaks."""
+        return list(self._voices)
+
     def voices(self, language: str) -> list[str]:
         return [
             name
@@ -106,19 +113,33 @@ class PiperSynthesizer:
         Raises:
             NotFoundError: `piper.voice`.
             InputError: `piper.text`, `piper.speed`, `piper.pitch`; espeak-ng's own.
-            IntegrityError: `piper.model`, the file is no model of this kind.
+            IntegrityError: `piper.model`, the file is no model of this kind; `piper.changed`, it is not the
+                one that its JSON was written for.
         """
-        if voice not in self._voices:
-            raise NotFoundError(
-                "there is no such Piper voice", code="piper.voice", subject=voice, hint=_some(self._voices)
-            )
+        return self._spoken(text, voice, speed=speed, pitch=pitch, rate_hz=CANONICAL_RATE_HZ)
+
+    def speak(
+        self, text: str, *, voice: str, speed: float = 1.0, pitch: float = 1.0
+    ) -> tuple[np.ndarray, int]:
+        """As `synthesize`, at the voice's own rate, which comes with it."""
+        rate_hz = self._voice(voice).rate_hz
+        return self._spoken(text, voice, speed=speed, pitch=pitch, rate_hz=rate_hz), rate_hz
+
+    def _spoken(self, text: str, voice: str, *, speed: float, pitch: float, rate_hz: int) -> np.ndarray:
+        model = self._voice(voice)
         _check_range("speed", speed, MIN_SPEED, MAX_SPEED)
         _check_range("pitch", pitch, MIN_PITCH, MAX_PITCH)
-        model = self._voices[voice]
         ids = self._ids(model, text)
         # higher by playing it faster, so it is made longer by as much first
         made = self._run(model, voice, ids, length=model.scales[1] * pitch / speed)
-        return np.clip(soxr.resample(made, model.rate_hz * pitch, CANONICAL_RATE_HZ), -1.0, 1.0)
+        return np.clip(soxr.resample(made, model.rate_hz * pitch, rate_hz), -1.0, 1.0)
+
+    def _voice(self, name: str) -> PiperVoice:
+        if name not in self._voices:
+            raise NotFoundError(
+                "there is no such Piper voice", code="piper.voice", subject=name, hint=_some(self._voices)
+            )
+        return self._voices[name]
 
     def _ids(self, model: PiperVoice, text: str) -> np.ndarray:
         phonemes = text.lower() if model.by_letters else self._phonemes(text, model.language)
@@ -152,7 +173,9 @@ class PiperSynthesizer:
         if model.speakers:
             inputs["sid"] = np.array([model.speakers[voice.partition(_SPEAKER)[2]]], np.int64)
         try:
-            made = self._session(model.path).run(None, inputs)[0]
+            made = self._session(model).run(None, inputs)[0]
+        except IntegrityError:
+            raise
         except Exception as error:  # onnxruntime has no common class for its errors
             raise IntegrityError(
                 f"it cannot be run ({error})",
@@ -162,9 +185,11 @@ class PiperSynthesizer:
             ) from error
         return np.nan_to_num(np.asarray(made, np.float32).reshape(-1))
 
-    def _session(self, path: Path) -> onnxruntime.InferenceSession:
+    def _session(self, model: PiperVoice) -> onnxruntime.InferenceSession:
+        path = model.path
         with self._lock:
             if path not in self._sessions:
+                _check_hash(model)
                 options = onnxruntime.SessionOptions()
                 options.intra_op_num_threads = options.inter_op_num_threads = 1
                 self._sessions[path] = onnxruntime.InferenceSession(
@@ -213,7 +238,18 @@ def _voice(path: Path, told: dict[str, Any]) -> PiperVoice:
         speakers=_speakers(told) if several else {},
         scales=(scales[0], scales[1], scales[2]),
         by_letters=kind == "text",
+        sha256=str(told.get("onnx_sha256", "")),
     )
+
+
+def _check_hash(model: PiperVoice) -> None:
+    if model.sha256 and file_sha256(model.path) != model.sha256:
+        raise IntegrityError(
+            "it is not the model that its JSON was written for",
+            code="piper.changed",
+            subject=str(model.path),
+            hint="Install or export the voice again",
+        )
 
 
 def _speakers(told: dict[str, Any]) -> dict[str, int]:

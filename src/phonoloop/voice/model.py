@@ -12,7 +12,7 @@ Quality = Literal["debug", "small", "medium", "high"]
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["fp32", "bf16"]
 
-#: samples that the discriminators hear at once; no clip may be shorter
+#: samples that the discriminators hear at once (of a debug voice half of it); no clip may be shorter
 SEGMENT_SAMPLES = 8_192
 #: samples a frame of the spectrogram
 HOP_SAMPLES = 256
@@ -25,6 +25,7 @@ _SIZES: dict[str, dict[str, Any]] = {
         "filter_channels": 96,
         "n_layers": 2,
         "upsample_initial_channel": 64,
+        "segment_size": 4096,
     },
     "small": {"hidden_channels": 96, "inter_channels": 96, "filter_channels": 384},
     "medium": {},
@@ -89,10 +90,10 @@ class TrainSettings:
 def piper_model(settings: TrainSettings, speakers: int) -> dict[str, Any]:
     """The arguments of Piper's `VitsModel`."""
     return {
+        "segment_size": SEGMENT_SAMPLES,
         **_SIZES[settings.quality],
         "sample_rate": RATE_HZ,
         "num_speakers": speakers,
-        "segment_size": SEGMENT_SAMPLES,
         "hop_length": HOP_SAMPLES,
         "learning_rate": settings.learning_rate,
         "learning_rate_d": settings.learning_rate_d,

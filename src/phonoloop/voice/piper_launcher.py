@@ -15,6 +15,7 @@ random is seeded by the number of the epoch.
 
 import csv
 import ctypes
+import hashlib
 import json
 import logging
 import math
@@ -44,7 +45,6 @@ class Refused(Exception):
     """`code`, a sentence, what it is about, what to do."""
 
     def __init__(self, code: str, message: str, hint: str) -> None:
-        super().__init__(message)
         self.code, self.message, self.hint = code, message, hint
 
 
@@ -371,7 +371,8 @@ def export(model, job, folder) -> None:
         dynamo=False,  # torch's newer exporter cannot follow the spline of the durations
     )
     config = json.loads((Path(job["cache"]) / "config.json").read_text("utf-8"))
-    config = {**config, **job["describe"], "piper_version": "1.8.0"}
+    sha256 = hashlib.sha256((folder / "voice.onnx").read_bytes()).hexdigest()
+    config |= {**job["describe"], "piper_version": "1.8.0", "onnx_sha256": sha256}
     (folder / "voice.onnx.json").write_text(json.dumps(config, ensure_ascii=False), encoding="utf-8")
     _write_golden(generator, folder)
 

@@ -19,13 +19,13 @@ demo: setup ## the whole loop on synthesised Vietnamese, or on your recordings: 
 	@$(BIN)/phonoloop demo --out demo $(if $(DATA),--recordings "$(DATA)")
 
 test: setup ## every check: lint, import contracts, tests
-	@EXTRAS=teachers,embedders,wakeword scripts/setup.sh
+	@EXTRAS=teachers,embedders,wakeword,piper scripts/setup.sh
 	@scripts/system_packages.sh
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not long" -rs
 
 test-long: setup ## the slow fault and soak runs
-	@EXTRAS=teachers,embedders,wakeword scripts/setup.sh
+	@EXTRAS=teachers,embedders,wakeword,piper scripts/setup.sh
 	@scripts/system_packages.sh
 	@$(BIN)/python -m pytest -m long -rs --timeout 3600
 

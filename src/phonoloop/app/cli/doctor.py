@@ -23,6 +23,7 @@ PACKAGES = {
     "faster-whisper": ("a teacher: pip install 'phonoloop[teachers]'", False),
     "sherpa-onnx": ("a teacher: pip install 'phonoloop[teachers]'", False),
     "openwakeword": ("the speech embedding of wake words: pip install 'phonoloop[wakeword]'", False),
+    "piper-tts": ("training voices: pip install 'phonoloop[piper]'", False),
     "sounddevice": ("the microphone: pip install 'phonoloop[wakeword]'", False),
 }
 LOW_DISK_GB = 5.0

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,6 +30,10 @@ SILENCE = "_"
 #: a sound is well heard from so many times on
 ENOUGH = 5
 _SENTENCE = re.compile(r"(?<=[.!?…])[”’\")\]]*\s+|\n+")
+#: of the sentence before
+_LEFT_OVER = ' .,;:!?…”’)]"'
+#: beginning a sentence takes a speaker as long as so many sounds
+_EFFORT = 20
 #: words of a sentence that a person reads well
 SHORTEST, LONGEST = 4, 20
 
@@ -186,7 +191,7 @@ def sentences_in(text: str) -> Iterator[str]:
     """The sentences of a text that a person reads well: of 4 to 20 words, each once."""
     seen: set[str] = set()
     for part in _SENTENCE.split(text):
-        sentence = display(part)
+        sentence = display(part).lstrip(_LEFT_OVER)
         if SHORTEST <= len(sentence.split()) <= LONGEST and sentence not in seen:
             seen.add(sentence)
             yield sentence
@@ -218,17 +223,17 @@ def sentences_to_record(
     """The sentences that bring most of what is missing for their length, picked one after the other.
 
     What a sentence brings is, over its pairs, how much the next time counts: 1 for what was never heard, less
-    each time, nothing from `ENOUGH` on. That sum has diminishing returns, so that the lazy greedy choice
-    (Minoux, 1978) is the greedy one.
+    each time, nothing from `ENOUGH` on; times the logarithm of how often the pair is wanted. That sum has
+    diminishing returns, so that the lazy greedy choice (Minoux, 1978) is the greedy one.
     """
     read = _sounds_of_all(sentences, phonemiser, language)
-    counts = Counter(coverage.heard.diphones)
-    waiting = [(-_worth(sounds, counts), at) for at, sounds in enumerate(read) if sounds.phonemes]
+    counts, wanted = Counter(coverage.heard.diphones), coverage.wanted.diphones
+    waiting = [(-_worth(sounds, counts, wanted), at) for at, sounds in enumerate(read) if sounds.phonemes]
     heapq.heapify(waiting)
     picked: list[Suggestion] = []
     while waiting and len(picked) < most:
         _, at = heapq.heappop(waiting)
-        worth = -_worth(read[at], counts)
+        worth = -_worth(read[at], counts, wanted)
         if waiting and worth > waiting[0][0]:
             heapq.heappush(waiting, (worth, at))
         elif worth < 0:
@@ -238,10 +243,11 @@ def sentences_to_record(
     return picked
 
 
-def _worth(sounds: Sounds, counts: Mapping[Pair, int]) -> float:
-    """By sound, so that long sentences have no advantage."""
-    gain = sum(_gain(counts[pair], times) for pair, times in sounds.diphones.items())
-    return gain / sounds.phonemes.total()
+def _worth(sounds: Sounds, counts: Mapping[Pair, int], wanted: Mapping[Pair, int]) -> float:
+    """For the effort of recording it; a pair that nobody wants counts as wanted once."""
+    pairs = sounds.diphones.items()
+    gain = sum(math.log1p(max(wanted[pair], 1)) * _gain(counts[pair], times) for pair, times in pairs)
+    return gain / (sounds.phonemes.total() + _EFFORT)
 
 
 def _gain(heard: int, times: int) -> float:

@@ -1,6 +1,7 @@
 """Which sounds are there, which are missing, and the sentences that bring them."""
 
 import json
+import math
 
 import pytest
 from click.testing import CliRunner
@@ -79,7 +80,12 @@ def pick(found, sentences, most=10):
 
 
 def test_the_sentence_that_brings_most_for_its_length_comes_first():
-    assert pick(covered("ab"), ["ab ab ab", "ab cd ef", "xy"], most=2) == ["xy", "ab cd ef"]
+    known = covered(*["ab"] * 5)
+    assert pick(known, ["ab " * 30 + "cd ef", "cd ef", "xy"]) == ["cd ef", "xy", "ab " * 30 + "cd ef"]
+
+
+def test_what_is_wanted_more_comes_first():
+    assert pick(covered("ab", reference=["cd"] * 9), ["ef", "cd"], most=1) == ["cd"]
 
 
 def test_what_a_picked_sentence_brings_is_not_wanted_again():
@@ -93,17 +99,17 @@ def test_sentences_that_bring_nothing_are_not_picked():
 
 
 def test_the_lazy_choice_is_the_greedy_one():
-    found = covered("ab")
+    found = covered("ab", reference=["cd cd cd cd", "gh", "ab"])
     sentences = ["cdcd", "efe", "cdef", "ghij", "ab cd", "gh", "jj jj", "acegi", "bdfhj", "cd gh"]
 
     def worth(sentence, counts):
         sounds = sounds_of(Letters().phonemise(sentence, "xx"))
         gains = [
-            max(0.0, 1 - (counts.get(pair, 0) + more) / 5)
+            math.log1p(max(found.wanted.diphones[pair], 1)) * max(0.0, 1 - (counts.get(pair, 0) + more) / 5)
             for pair, times in sounds.diphones.items()
             for more in range(times)
         ]
-        return sum(gains) / sounds.phonemes.total()
+        return sum(gains) / (sounds.phonemes.total() + 20)
 
     counts, left, greedy = dict(found.heard.diphones), list(sentences), []
     while left:

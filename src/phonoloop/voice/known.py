@@ -22,8 +22,9 @@ from phonoloop.voice.data import RATE_HZ, Source, VoiceClip
 _WHOLE_SHARE, _SPILL = 0.9, round(0.15 * RATE_HZ)
 #: the rest of a text's time may be silence that was dropped, up to this share
 _LEAST_KEPT = 0.5
-#: how far from where the cut is expected a punctuation mark may be, as a share of the text
-_NEAR = 0.12
+#: how far from where the cut is expected a punctuation mark may be, and how much farther the next nearest one
+#: has to be, as shares of the text
+_NEAR, _FARTHER = 0.12, 0.05
 _MARK = re.compile(r"[,.;:!?…]+[”’\")\]]*\s+|\s+[–—]\s+")
 #: a text without times is laid over what was heard where this share of its words are the same
 _LEAST_ALIKE, _MOST_WORDS = 0.5, 12_000
@@ -95,16 +96,23 @@ def _parts(segment: TimedText, shares: Mapping[str, int]) -> list[tuple[str, Kno
 
 
 def _split(text: str, samples: Sequence[int]) -> list[str] | None:
-    """At the punctuation marks nearest to where the clips end; None where one is too far away."""
+    """At the punctuation marks nearest to where the clips end; None where that is not clear."""
     marks = [match.end() for match in _MARK.finditer(text)]
     cuts = [0]
     for ended in itertools.islice(itertools.accumulate(samples), len(samples) - 1):
-        wanted = ended / sum(samples) * len(text)
-        nearest = min(marks, key=lambda mark: abs(mark - wanted), default=0)
-        if abs(nearest - wanted) > _NEAR * len(text) or nearest <= cuts[-1]:
+        nearest = _nearest(marks, ended / sum(samples) * len(text), len(text))
+        if nearest <= cuts[-1]:
             return None
         cuts.append(nearest)
     return [text[a:b].strip() for a, b in itertools.pairwise([*cuts, len(text)])]
+
+
+def _nearest(marks: Sequence[int], wanted: float, length: int) -> int:
+    """0 where no mark is near, or two are about as near as each other."""
+    ways = sorted((abs(mark - wanted) / length, mark) for mark in marks if mark < length)
+    if not ways or ways[0][0] > _NEAR:
+        return 0
+    return 0 if len(ways) > 1 and ways[1][0] < ways[0][0] + _FARTHER else ways[0][1]
 
 
 def laid_over(text: str, heard: Sequence[str], language: str) -> list[str | None]:

@@ -53,6 +53,11 @@ def test_where_no_mark_is_near_the_cut_neither_clip_gets_a_text(said):
     assert known_texts(timed((0, 10_000, said), (10_000, 12_000, "ba")), clips) == {"c": Known("ba")}
 
 
+def test_where_two_marks_are_as_near_neither_clip_gets_a_text():
+    clips = [clip("a", 0, 5), clip("b", 5, 10)]
+    assert known_texts(timed((0, 10_000, "Ta đã gặp Lan, Mai, Cúc và Đào rồi")), clips) == {}
+
+
 def test_one_unsure_text_takes_a_clips_other_texts_with_it():
     clips = [clip("a", 0, 5), clip("b", 5, 10)]
     assert known_texts(timed((0, 2_000, "một"), (2_000, 8_000, "hai ba bốn")), clips) == {}

@@ -160,7 +160,7 @@ def _train(run: _Run, on_progress: OnProgress, should_stop: Callable[[], bool]) 
         raise
     code = process.wait()
     if process.result is None:
-        raise _failed(process, code)
+        raise _stopped() if should_stop() else _failed(process, code)
 
 
 def _reports(process: Process, should_stop: Callable[[], bool]) -> Iterator[Report]:
@@ -182,12 +182,13 @@ def _progress(run: _Run, report: Report, eta: Eta) -> Progress:
     epochs = run.settings.epochs
     done = report.stage == "epoch"
     metrics = {name: value for name, value in report.metrics.items() if isinstance(value, float)}
-    epoch = run.last_epoch()
+    # the launcher may be in a later epoch by now
+    epoch = int(report.metrics["epoch"]) if done else min(epochs, int(report.progress * epochs) + 1)
     if done and (score := read_score(run.folder(epoch))) is not None:
         metrics |= score.figures()
     return Progress(
         stage="train" if done else report.stage,
-        epoch=epoch if done else min(epochs, epoch + 1),
+        epoch=epoch,
         epochs=epochs,
         step=int(report.metrics.get("steps") or 0),
         fraction=report.progress,
@@ -195,6 +196,10 @@ def _progress(run: _Run, report: Report, eta: Eta) -> Progress:
         metrics=metrics,
         epoch_done=done,
     )
+
+
+def _stopped() -> CancelledError:
+    return CancelledError("the training was asked to stop", hint="Start it again: it goes on where it was")
 
 
 def _failed(process: Process, code: int) -> PhonoloopError:
@@ -288,11 +293,13 @@ class _Run:
         return sorted(found, key=lambda score: (score.score, -score.epoch))
 
     def _prune(self) -> None:
+        """An epoch that came while others were scored waits for its own score."""
         epochs, best = self.epochs(), [one.epoch for one in self.scores()[: self.settings.keep_best]]
         kept = {*best, *epochs[-self.settings.keep_last :]}
         every = 1
         while len(epochs) // every > _MOST_PREVIEWS:
             every *= 2
+        kept |= {epoch for epoch in epochs if read_score(self.folder(epoch)) is None}
         for epoch in (epoch for epoch in epochs if epoch not in kept):
             for name in _HEAVY:
                 (self.folder(epoch) / name).unlink(missing_ok=True)

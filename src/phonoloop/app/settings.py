@@ -112,7 +112,9 @@ class Settings:
         "default", "WAKEWORD_RECIPE", "recipe name or file that wake words are trained by"
     )
     piper_voices: str = _setting(
-        "", "PIPER_VOICES", "Piper voices (.onnx files or folders of them) that speak too; `:` between two"
+        "",
+        "PIPER_VOICES",
+        "Piper voices (.onnx files, folders of them, installed voices) that speak too; `:` between two",
     )
     job_lease_s: float = _setting(
         60.0, "JOB_LEASE_SEC", "after so long without a sign of life, another worker takes a job"

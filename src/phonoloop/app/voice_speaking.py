@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,16 @@ def voice_file(app: App, voice: str) -> Path:
     with app.records.transaction() as tx:
         model = find_voice(tx, voice)
     return artefact_dir(app.blobs, model) / f"{model.metrics['name']}.onnx"
+
+
+def voices_named(app: App, names: str) -> list[Path]:
+    """Files and folders of Piper's voices, and installed voices by their names, of a list as PATH is one.
+
+    Raises:
+        NotFoundError: `voice.missing`, it is neither.
+    """
+    found = (name for name in names.split(os.pathsep) if name)
+    return [Path(name) if Path(name).exists() else voice_file(app, name) for name in found]
 
 
 def say(

@@ -7,7 +7,6 @@ found by its job, the build by its folder, the model by its run.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -222,12 +221,13 @@ def _share(source: Path, target: Path) -> None:
 
 
 def _build(app: App, run: TrainingRun, job: Job, report: Report, should_stop: ShouldStop) -> BuildResult:
+    from phonoloop.app.voice_speaking import voices_named
     from phonoloop.app.voices import voices_at_hand
     from phonoloop.wakeword.build import build
 
     request = build_request(app, run, job)
     teller = _Teller(app, run, report)
-    piper = [Path(name) for name in app.settings.piper_voices.split(os.pathsep) if name]
+    piper = voices_named(app, app.settings.piper_voices)
     with voices_at_hand(piper, workers=request.recipe.workers) as (phonemiser, synthesizers):
         return build(
             request,

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from phonoloop.core.units import ms_to_samples
 from phonoloop.data.sidecar import TimedText
-from phonoloop.text.alignment import Edit, align
+from phonoloop.text.error_rates import Edit, Op, align, char_errors
 from phonoloop.text.normalise import for_scoring
 from phonoloop.voice.data import RATE_HZ, Source, VoiceClip
 
@@ -28,6 +28,8 @@ _NEAR, _FARTHER = 0.12, 0.05
 _MARK = re.compile(r"[,.;:!?…]+[”’\")\]]*\s+|\s+[–—]\s+")
 #: a text without times is laid over what was heard where this share of its words are the same
 _LEAST_ALIKE, _MOST_WORDS = 0.5, 12_000
+#: so many words at a cut may have been misheard, with so many of their letters wrong
+_MISHEARD, _MOST_MISHEARD = 2, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +121,8 @@ def laid_over(text: str, heard: Sequence[str], language: str) -> list[str | None
     """A text without times, divided among clips by what a recogniser heard in each.
 
     The words are aligned in the form that errors are counted in. A clip gets no text where fewer than half
-    of its words are the text's, or where words next to its end were not heard, so that nobody knows on which
-    side of the cut they are; none does where the text has more than 12,000 words.
+    of its words are the text's, or where words next to its ends were left out or misheard so that nobody
+    knows on which side of the cut they are; none does where the text has more than 12,000 words.
 
     Args:
         heard: of every clip of the recording, in order.
@@ -130,10 +132,10 @@ def laid_over(text: str, heard: Sequence[str], language: str) -> list[str | None
     spoken = [(clip, word) for clip, one in enumerate(heard) for word in for_scoring(one, language).split()]
     if not tokens or not spoken or max(len(tokens), len(spoken)) > _MOST_WORDS:
         return [None] * len(heard)
-    holders, alike = _holders([token for _, token in tokens], spoken)
-    unsure = _unsure(holders) | {clip for clip in range(len(heard)) if alike[clip] < _LEAST_ALIKE}
+    steps = _steps([token for _, token in tokens], spoken)
+    unsure = _unlike(steps, len(heard)) | _torn(steps)
     taken: list[dict[int, str]] = [{} for _ in heard]
-    for (at, _), clip in zip(tokens, _filled(holders), strict=True):
+    for (at, _), clip in zip(tokens, _holders(steps), strict=True):
         if clip is not None:
             taken[clip][at] = words[at]
     return [
@@ -142,34 +144,55 @@ def laid_over(text: str, heard: Sequence[str], language: str) -> list[str | None
     ]
 
 
-def _holders(
-    tokens: Sequence[str], spoken: Sequence[tuple[int, str]]
-) -> tuple[list[int | None], dict[int, float]]:
-    """For each token the clip that it was heard in, or None; for each clip the share of its words that are
-    the text's."""
-    holders: list[int | None] = []
-    same, words = Counter(), Counter(clip for clip, _ in spoken)
+#: a step of the alignment, and the clip of its heard word; -1 where there is none
+_Step = tuple[Edit, int]
+
+
+def _steps(tokens: Sequence[str], spoken: Sequence[tuple[int, str]]) -> list[_Step]:
     left = iter(spoken)
-    for op in align(tokens, [word for _, word in spoken]):
-        clip = None if op.edit is Edit.DELETE else next(left)[0]
-        same[clip] += op.edit is Edit.MATCH
-        holders += [clip] if op.edit is not Edit.INSERT else []
-    return holders, defaultdict(float, {clip: same[clip] / words[clip] for clip in words})
+    ops = align(tokens, [word for _, word in spoken])
+    return [(_edit(op), -1 if op.edit is Edit.DELETE else next(left)[0]) for op in ops]
 
 
-def _filled(holders: Sequence[int | None]) -> list[int | None]:
-    """Words that were not heard belong to the clip of the words on both sides."""
-    before = _last_seen(holders)
-    after = _last_seen(holders[::-1])[::-1]
+def _edit(op: Op) -> Edit:
+    """A word in place of one that it is not like was not misheard: one was left out, another put in."""
+    unlike = op.edit is Edit.SUBSTITUTE and char_errors(op.reference, op.hypothesis).rate > _MOST_MISHEARD
+    return Edit.DELETE if unlike else op.edit
+
+
+def _unlike(steps: Sequence[_Step], clips: int) -> set[int]:
+    """Clips that say something else."""
+    words = Counter(clip for _, clip in steps)
+    same = Counter(clip for edit, clip in steps if edit is Edit.MATCH)
+    return {clip for clip in range(clips) if same[clip] < _LEAST_ALIKE * words[clip]}
+
+
+def _torn(steps: Sequence[_Step]) -> set[int]:
+    """Clips with an end at which nobody knows whose the words of the text are."""
+    torn: set[int] = set()
+    before, between = -1, []
+    for edit, clip in [*steps, (Edit.MATCH, -1)]:
+        if edit is not Edit.MATCH:
+            between.append(edit)
+            continue
+        if (clip != before or clip == -1) and not _is_clear(between):
+            torn |= {before, clip}
+        before, between = clip, []
+    return torn
+
+
+def _is_clear(between: Sequence[Edit]) -> bool:
+    """Whether it is told whose the text's words in a gap are: none, or a few, each misheard for one word."""
+    own = [edit for edit in between if edit is not Edit.INSERT]
+    return not own or (len(between) <= _MISHEARD and set(between) == {Edit.SUBSTITUTE})
+
+
+def _holders(steps: Sequence[_Step]) -> list[int | None]:
+    """The clip of each of the text's words; one that was not heard is in the clip of those on both sides."""
+    own = [None if clip == -1 else clip for edit, clip in steps if edit is not Edit.INSERT]
+    before, after = _last_seen(own), _last_seen(own[::-1])[::-1]
     return [a if a == b else None for a, b in zip(before, after, strict=True)]
 
 
-def _last_seen(holders: Sequence[int | None]) -> list[int | None]:
-    return list(itertools.accumulate(holders, lambda last, now: last if now is None else now))
-
-
-def _unsure(holders: Sequence[int | None]) -> set[int]:
-    """Clips next to a run of words that could be in either of two."""
-    before, after = _last_seen(holders), _last_seen(holders[::-1])[::-1]
-    doubtful = [(a, b) for a, b in zip(before, after, strict=True) if a != b]
-    return {clip for pair in doubtful for clip in pair if clip is not None}
+def _last_seen(clips: Sequence[int | None]) -> list[int | None]:
+    return list(itertools.accumulate(clips, lambda last, now: last if now is None else now))

@@ -104,6 +104,26 @@ def test_words_that_were_not_heard_at_a_cut_leave_both_clips_without():
     assert laid_over("một hai ba bốn năm sáu bảy", heard, "vi") == [None, None, "sáu bảy"]
 
 
+def test_a_word_at_a_cut_that_was_misheard_stays_with_the_word_it_was_heard_as():
+    assert laid_over("một hai ba bốn năm", ["một hai bà", "bốn năm"], "vi") == ["một hai ba", "bốn năm"]
+    assert laid_over("một hai ba bốn năm", ["một hai thì", "bốn năm"], "vi") == [None, None]
+
+
+def test_words_at_a_cut_that_were_misheard_and_left_out_leave_both_clips_without():
+    heard = ["một hai bà", "năm sáu", "bảy tám"]
+    assert laid_over("một hai ba bốn năm sáu bảy tám", heard, "vi") == [None, None, "bảy tám"]
+
+
+def test_what_was_heard_beside_the_text_takes_nothing_away():
+    heard = ["à một hai ừm", "ờ ba bốn"]
+    assert laid_over("một hai ba bốn", heard, "vi") == ["một hai", "ba bốn"]
+
+
+def test_words_before_and_after_what_was_heard_are_in_doubt():
+    heard = ["bốn năm sáu", "bảy tám", "chín mười"]
+    assert laid_over("một hai ba bốn năm sáu bảy tám chín mười hết", heard, "vi") == [None, "bảy tám", None]
+
+
 def test_a_clip_that_says_something_else_gets_nothing():
     heard = ["một hai ba", "quảng cáo dầu gội", "bốn năm sáu"]
     assert laid_over("một hai ba bốn năm sáu", heard, "vi")[1] is None

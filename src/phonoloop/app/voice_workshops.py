@@ -14,6 +14,7 @@ import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import date
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -42,8 +43,30 @@ class About:
 
     @property
     def given(self) -> Given:
-        consent = Consent.from_dict(self.consent) if self.consent else None
-        return Given(speaker=self.speaker, language=self.language, licence=self.licence, consent=consent)
+        return Given(speaker=self.speaker, licence=self.licence, consent=consent_of(self.consent))
+
+
+def consent_of(said: Mapping[str, str]) -> Consent | None:
+    """None where nothing is said. Raises InputError `voice.consent`, where a part is missing or wrong."""
+    given = {part: str(said.get(part, "")).strip() for part in ("who", "purpose", "date")}
+    if not any(given.values()):
+        return None
+    if all(given.values()) and _is_date(given["date"]):
+        return Consent(**given)
+    missing = ", ".join(part for part, text in given.items() if not text)
+    raise InputError(
+        f"the consent lacks {missing or 'a date as in 2026-11-20'}",
+        code="voice.consent",
+        hint="Say who agreed, to what, and when",
+    )
+
+
+def _is_date(text: str) -> bool:
+    try:
+        date.fromisoformat(text[:10])
+    except ValueError:
+        return False
+    return True
 
 
 def check_name(name: str) -> str:
@@ -75,9 +98,11 @@ def begin(app: App, about: About) -> dict[str, Any]:
     """Makes the folder of a voice.
 
     Raises:
-        InputError: `voice.name`. ConflictError: `voice.exists`, with something else said of it.
+        InputError: `voice.name`, `voice.consent`.
+        ConflictError: `voice.exists`, with something else said of it.
     """
     folder = app.data_dir / "voices" / check_name(about.name)
+    consent_of(about.consent)
     if (folder / ABOUT).is_file() and about_of(app, about.name) != about:
         raise ConflictError(
             "something else was said of this voice",

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from phonoloop.app import training, wakeword_training
+from phonoloop.app import training, voice_jobs, wakeword_training
 from phonoloop.app.bootstrap import App
 from phonoloop.app.training import SLOT
 from phonoloop.core.clock import utc_now
@@ -54,7 +54,11 @@ def _quiet_threads() -> dict[str, str]:
 
 
 #: kind of job → what its child process runs
-RUNNERS = {training.KIND: training.run_training, wakeword_training.KIND: wakeword_training.run_wakeword}
+RUNNERS = {
+    training.KIND: training.run_training,
+    wakeword_training.KIND: wakeword_training.run_wakeword,
+    voice_jobs.KIND: voice_jobs.run_voice,
+}
 
 
 def runner_of(job: Job) -> Callable[..., dict[str, Any]]:

@@ -64,11 +64,6 @@ def check(recipe: VoiceRecipe) -> None:
     enforce(
         (
             (
-                "process.max_s",
-                recipe.process.max_s <= recipe.segment.max_s,
-                "process.max_s joins clips to more than segment.max_s allows",
-            ),
-            (
                 "gates.max_s",
                 longest_s is None or longest_s >= recipe.segment.max_s,
                 "gates.max_s would refuse what segment.max_s allows",

@@ -13,22 +13,15 @@ from phonoloop.jobs.progress import Eta
 from phonoloop.training.progress import OnProgress, Progress
 
 LOG = "log.txt"
-#: stage → the share of the whole that it takes, about; a build that ends earlier counts up to its last
-STAGES = {
-    "ingest": 0.04,
-    "separate": 0.02,
-    "mark": 0.02,
-    "segment": 0.02,
-    "process": 0.06,
-    "transcribe": 0.08,
-    "dataset": 0.01,
-    "train": 0.75,
-}
+#: part → the share of the whole that it takes, about; a build that ends earlier counts up to its last
+PARTS = {"recordings": 0.16, "transcribe": 0.08, "dataset": 0.01, "train": 0.75}
+#: stages that every recording goes through
+OF_A_RECORDING = ("ingest", "separate", "mark", "segment", "process")
 
 
 @dataclass
 class Teller:
-    """A build under way in `folder`, whose last stage is `last`."""
+    """A build under way in `folder`, whose last part is `last`."""
 
     folder: Path
     last: str
@@ -37,16 +30,21 @@ class Teller:
     _stage: str = ""
     _eta: Eta = field(default_factory=Eta)
 
-    def begin(self, stage: str) -> None:
-        """Raises CancelledError `voice.cancelled`, ResourceError `resource.disk`."""
+    def begin(self, stage: str, share: float = 0.0, about: str = "") -> None:
+        """The next stage, with how far the part is that it belongs to.
+
+        Raises:
+            CancelledError: `voice.cancelled`. ResourceError: `resource.disk`.
+        """
         self.look()
         self._stage = stage
-        self.log(f"stage {stage}")
-        self.tell(0.0)
+        self.log(f"stage {stage} {about}".rstrip())
+        self.tell(share)
 
     def tell(self, share: float, progress: Progress | None = None) -> None:
-        """How far the stage is, 0 to 1; of a training also where it is in that."""
-        fraction = min(1.0, (self._before(self._stage) + STAGES[self._stage] * share) / self._whole())
+        """How far the part is, 0 to 1; of a training also where it is in that."""
+        part = "recordings" if self._stage in OF_A_RECORDING else self._stage
+        fraction = min(1.0, (_before(part) + PARTS[part] * share) / (_before(self.last) + PARTS[self.last]))
         told = progress or Progress(self._stage)
         self.on_progress(replace(told, stage=self._stage, fraction=fraction, eta_s=self._eta.at(fraction)))
 
@@ -57,13 +55,6 @@ class Teller:
                 "it was asked to stop", code="voice.cancelled", hint="The same command goes on from here"
             )
 
-    def _before(self, stage: str) -> float:
-        names = list(STAGES)
-        return sum(STAGES[name] for name in names[: names.index(stage)])
-
-    def _whole(self) -> float:
-        return self._before(self.last) + STAGES[self.last]
-
     def log(self, line: str) -> None:
         """A line in log.txt, with the time. Raises ResourceError `resource.disk`."""
         try:
@@ -72,3 +63,8 @@ class Teller:
                 file.write(f"{utc_now():%Y-%m-%d %H:%M:%S} {line}\n")
         except OSError as error:
             raise disk_error(self.folder / LOG, error) from error
+
+
+def _before(part: str) -> float:
+    names = list(PARTS)
+    return sum(PARTS[name] for name in names[: names.index(part)])

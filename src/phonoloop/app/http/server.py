@@ -12,13 +12,22 @@ from phonoloop.app.http import (
     routes_live,
     routes_models,
     routes_search,
+    routes_voices,
     routes_wakeword,
     routes_work,
 )
 from phonoloop.app.views import champion_view
 
 #: what the API is made of
-ROUTES = (routes_audio, routes_search, routes_work, routes_models, routes_wakeword, routes_live)
+ROUTES = (
+    routes_audio,
+    routes_search,
+    routes_work,
+    routes_models,
+    routes_wakeword,
+    routes_voices,
+    routes_live,
+)
 
 
 def create_api(app: App) -> FastAPI:

@@ -19,6 +19,8 @@ from phonoloop.core.errors import ConfigError
 #: of a full-scale sine's power: below is no noise of a room, but zeros or their rounding
 _NOTHING = 1e-10
 _FRAME_S = 0.023
+#: the quietest fifth of what noise is learnt from, and how much more power than it steady noise may have
+_QUIETEST_OF_ALL, _STEADY = 0.2, 4.0
 _HOPS_A_FRAME = 4
 
 
@@ -99,13 +101,17 @@ def _samples(spectrum: np.ndarray, window: np.ndarray, samples: int) -> np.ndarr
 
 
 def _noise_powers(powers: np.ndarray, quietest: float, nothing: float) -> np.ndarray | None:
-    """float32 (bins,): of the quietest frames that hold anything; None where none does."""
+    """float32 (bins,): of the quietest frames that hold anything; None where none does.
+
+    Those that are much louder than the very quietest are no steady noise, but speech, where an editor has
+    muted the pauses.
+    """
     totals = powers.mean(axis=1)
-    heard = np.flatnonzero(totals > nothing)
+    heard = totals[totals > nothing]
     if not heard.size:
         return None
-    count = max(1, round(heard.size * quietest))
-    quiet = heard[np.argpartition(totals[heard], count - 1)[:count]]
+    most = min(np.quantile(heard, quietest), _STEADY * np.quantile(heard, quietest * _QUIETEST_OF_ALL))
+    quiet = (totals > nothing) & (totals <= most)
     return np.maximum(powers[quiet].mean(axis=0), np.float32(nothing))
 
 

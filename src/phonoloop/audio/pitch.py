@@ -100,14 +100,13 @@ def _frequencies(frames: np.ndarray, rate_hz: int) -> np.ndarray:
     """float32 (k,) in Hz, 0 for frames without a voice, of (k, samples)."""
     correlations, lag_s = _autocorrelations(frames, rate_hz)
     first, last = int(1 / _HIGHEST_HZ / lag_s), int(1 / _LOWEST_HZ / lag_s) + 1
-    inner = correlations[:, first : last + 1]
-    peaks = (inner >= correlations[:, first - 1 : last]) & (inner > correlations[:, first + 1 : last + 2])
+    before, here, after = (correlations[:, first + step : last + 1 + step] for step in (-1, 0, 1))
+    offsets, heights = _tops(before, here, after)
     costs = _OCTAVE_COST * np.log2(np.arange(first, last + 1) / first)
-    best = np.where(peaks, inner - costs, -1.0).argmax(axis=1)
+    best = np.where((here >= before) & (here > after), heights - costs, -1.0).argmax(axis=1)
     rows = np.arange(len(frames))
-    lags = first + best + _peak_offset(correlations, rows, first + best)
-    voiced = peaks[rows, best] & (inner[rows, best] >= _VOICED)
-    return np.where(voiced, 1 / (lags * lag_s), 0).astype(np.float32)
+    voiced = (here > after)[rows, best] & (heights[rows, best] >= _VOICED)
+    return np.where(voiced, 1 / ((first + best + offsets[rows, best]) * lag_s), 0).astype(np.float32)
 
 
 def _autocorrelations(frames: np.ndarray, rate_hz: int) -> tuple[np.ndarray, float]:
@@ -134,8 +133,8 @@ def _tables(frame: int, rate_hz: int) -> tuple[np.ndarray, np.ndarray, int, int]
     return window, (whole[:lags] / whole[0]).astype(np.float32), padded, kept
 
 
-def _peak_offset(correlations: np.ndarray, rows: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Where the top of the parabola through three lags is, -0.5 to 0.5 from the middle one."""
-    before, here, after = (correlations[rows, at + step] for step in (-1, 0, 1))
-    bend = before - 2 * here + after
-    return np.clip(0.5 * (before - after) / np.where(np.abs(bend) < 1e-9, -1.0, bend), -0.5, 0.5)
+def _tops(before: np.ndarray, here: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where the top of the parabola through three lags is, -0.5 to 0.5 from the middle one, and how high."""
+    bend = np.minimum(before - 2 * here + after, np.float32(-1e-9))
+    offsets = np.clip(0.5 * (before - after) / bend, -0.5, 0.5)
+    return offsets, here - 0.25 * (before - after) * offsets

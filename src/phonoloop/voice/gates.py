@@ -30,7 +30,7 @@ REASONS: Mapping[str, str] = {
     "other_speaker": "somebody else speaks it, by its pitch and timbre",
 }
 
-#: comparing needs so many clips
+#: comparing loudness needs so many clips
 _FEWEST_COMPARED = 5
 #: the room is that of a clip and its neighbours, as many as this before and after it
 _ROOM_NEIGHBOURS = 4
@@ -168,5 +168,4 @@ def _loudness_outliers(clips: Sequence[VoiceClip], rules: GateSettings) -> set[s
 
 
 def _other_speakers(clips: Sequence[VoiceClip], rules: GateSettings) -> set[str]:
-    enough = rules.other_speakers is not None and len(clips) >= _FEWEST_COMPARED
-    return others(clips, rules.other_speakers) if enough else set()
+    return set() if rules.other_speakers is None else others(clips, rules.other_speakers)

@@ -94,17 +94,13 @@ def others(clips: Sequence[VoiceClip], settings: SpeakerSettings | None = None) 
 
 
 def main_semitones(voices: Sequence[Voice]) -> float:
-    """The pitch of the speaker: the middle of where most voice is."""
-    semitones = np.array([voice.semitones for voice in voices])
-    weights = np.array([voice.voiced_s for voice in voices])
-    near = np.abs(semitones[:, None] - semitones) <= _MAIN_SEMITONES
-    around = near[int((near @ weights).argmax())]
-    return _weighted_median(semitones[around], weights[around])
-
-
-def _weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
-    order = np.argsort(values, kind="stable")
-    return float(values[order][np.searchsorted(np.cumsum(weights[order]), weights.sum() / 2)])
+    """The pitch of the speaker: the middle of where most voice is, whoever else is in the same clips."""
+    told = [voice.parts if voice.parts.size else np.array([voice.semitones]) for voice in voices]
+    semitones = np.sort(np.concatenate(told))
+    first = np.searchsorted(semitones, semitones - _MAIN_SEMITONES)
+    last = np.searchsorted(semitones, semitones + _MAIN_SEMITONES, side="right")
+    most = int((last - first).argmax())
+    return float(np.median(semitones[first[most] : last[most]]))
 
 
 def _is_other(voice: Voice, middle: float, rules: SpeakerSettings) -> bool:

@@ -15,6 +15,7 @@ import json
 import os
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -57,7 +58,7 @@ _OF_NO_ACCOUNT = ("epochs", "threads", "device", "keep_last", "keep_best", "sent
 _HEAVY = (STATE, "voice.onnx", "voice.onnx.json", "golden.json")
 #: epochs that keep their previews besides those that keep everything, at most
 _MOST_PREVIEWS = 32
-_POLL_S, _PATIENCE_S = 0.2, 60.0
+_POLL_S, _PATIENCE_S, _DYING_S = 0.2, 60.0, 30.0
 _SIGKILL = -9
 _ERRORS: Mapping[str, type[PhonoloopError]] = {
     "cancelled": CancelledError,
@@ -148,7 +149,7 @@ def train_voice(
 
 def _train(run: _Run, on_progress: OnProgress, should_stop: Callable[[], bool]) -> None:
     eta = Eta(run.last_epoch() / run.settings.epochs)
-    process = Process(run.command())
+    process = _started(run.command())
     try:
         for report in _reports(process, should_stop):
             if report.stage == "epoch":
@@ -161,6 +162,18 @@ def _train(run: _Run, on_progress: OnProgress, should_stop: Callable[[], bool]) 
     code = process.wait()
     if process.result is None:
         raise _stopped() if should_stop() else _failed(process, code)
+
+
+def _started(command: Command) -> Process:
+    """Where a training was killed just now, its Piper may take a moment to be gone."""
+    deadline_s = time.monotonic() + _DYING_S
+    while True:
+        try:
+            return Process(command)
+        except UnavailableError as error:
+            if error.code != "job.still_running" or time.monotonic() > deadline_s:
+                raise
+        time.sleep(_POLL_S)
 
 
 def _reports(process: Process, should_stop: Callable[[], bool]) -> Iterator[Report]:

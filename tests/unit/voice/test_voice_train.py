@@ -3,9 +3,11 @@
 Piper's place is taken by a program that writes epochs as the launcher does.
 """
 
+import fcntl
 import json
 import os
 import textwrap
+import threading
 
 import numpy as np
 import pytest
@@ -211,6 +213,28 @@ def test_what_the_launcher_says_reaches_the_user(piper, code, kind):
     with pytest.raises(kind) as caught:
         go(1)
     assert (caught.value.code, caught.value.message, caught.value.hint) == (code, "so it is", "do that")
+
+
+def test_a_piper_that_is_dying_is_waited_for(piper, tmp_path):
+    planned, go = piper
+    planned(1.0)
+    (tmp_path / "out").mkdir()
+    lock = (tmp_path / "out" / "log.txt.lock").open("ab")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    threading.Timer(0.5, lock.close).start()
+    assert go(1).epochs == 1
+
+
+def test_two_trainings_in_one_folder_are_refused(piper, tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "_DYING_S", 0.0)
+    planned, go = piper
+    planned(1.0)
+    (tmp_path / "out").mkdir()
+    with (tmp_path / "out" / "log.txt.lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(UnavailableError) as caught:
+            go(1)
+    assert caught.value.code == "job.still_running"
 
 
 def test_a_folder_holds_one_run(piper):

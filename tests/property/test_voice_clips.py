@@ -107,7 +107,7 @@ def _check_places(spans, segments, recording, *, joined):
 
 
 def _is_quiet(recording, place, segments):
-    """The wave rises through zero there, or there is a place it was moved from around which it nowhere does."""
+    """The wave rises through zero there, or nowhere around a place that the cut may have been moved from."""
     rises = np.flatnonzero((recording[:-1] < 0) & (recording[1:] >= 0)) + 1
     if place in rises:
         return True

@@ -22,8 +22,8 @@ FRAMES_A_SECOND = RATE_HZ / FRAME_SAMPLES
 SILENCE_DB = -100.0
 
 _SILENT_POWER = 1e-10
-#: a level is the mean power of so many frames around it
-_SMOOTH_FRAMES = 3
+#: a level is the mean power of a frame and so many to both sides
+_SMOOTH = 1
 #: more than this below the peak says nothing of a room: it is the end of the sample format, or an editor's
 _MOST_RANGE_DB = 60.0
 #: what is louder than this and never this far below the peak is no background: somebody holds a tone
@@ -33,7 +33,8 @@ _LOUD_DB = -45.0
 _MARGIN_DB = 3.0
 #: between syllables it becomes this much quieter
 _SYLLABLES_DB = 12.0
-_AT_ONCE_FRAMES = 3_000
+#: samples; always as many, for a sum may be rounded otherwise when it is one of more
+_AT_ONCE = 1_000 * FRAME_SAMPLES
 
 
 def frames_of(duration_s: float) -> int:
@@ -49,38 +50,41 @@ def frame_powers(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     Raises:
         AudioError: `audio.not_samples`, for samples that are no numbers.
     """
-    rest = np.zeros(0, np.float32)
+    held = np.empty(_AT_ONCE, np.float32)
+    filled = 0
     for block in blocks:
-        samples = np.concatenate((rest, block)) if rest.size else block
-        whole = samples.size // FRAME_SAMPLES * FRAME_SAMPLES
-        rest = samples[whole:].copy()
-        yield from _powers(samples[:whole].reshape(-1, FRAME_SAMPLES))
-    if rest.size:
-        yield from _powers(rest.reshape(1, -1))
+        taken = 0
+        while taken < block.size:
+            some = block[taken : taken + held.size - filled]
+            held[filled : filled + some.size] = some
+            taken, filled = taken + some.size, filled + some.size
+            if filled == held.size:
+                yield _powers(held.reshape(-1, FRAME_SAMPLES))
+                filled = 0
+    whole = filled // FRAME_SAMPLES * FRAME_SAMPLES
+    yield _powers(held[:whole].reshape(-1, FRAME_SAMPLES))
+    if whole < filled:
+        yield _powers(held[whole:filled].reshape(1, -1))
 
 
-def _powers(frames: np.ndarray) -> Iterator[np.ndarray]:
-    """Some thousand frames at a time, so that what is made of them stays in the cache."""
-    for start in range(0, len(frames), _AT_ONCE_FRAMES):
-        some = frames[start : start + _AT_ONCE_FRAMES]
-        mean = some.mean(axis=1)
-        powers = np.maximum(np.einsum("ij,ij->i", some, some) / np.float32(some.shape[1]) - mean * mean, 0)
-        if not np.isfinite(powers).all():
-            raise AudioError(
-                "some of its samples are no numbers", code="audio.not_samples", hint="Decode it again"
-            )
-        yield powers
+def _powers(frames: np.ndarray) -> np.ndarray:
+    with np.errstate(invalid="ignore", over="ignore"):  # said below
+        mean = frames.mean(axis=1)
+        powers = np.einsum("ij,ij->i", frames, frames) / np.float32(frames.shape[1]) - mean * mean
+    if not np.isfinite(powers).all():
+        raise AudioError(
+            "some of its samples are no numbers", code="audio.not_samples", hint="Decode it again"
+        )
+    return np.maximum(powers, 0)
 
 
 def levels_db(powers: np.ndarray) -> np.ndarray:
     """dBFS of the mean power of 30 ms around each frame, float32 (frames,); at the ends, of what is there."""
-    if powers.size == 0:
-        return powers
-    kernel = np.ones(_SMOOTH_FRAMES, np.float32)
-    # "full" and a cut, for numpy's "same" is as long as the longer of both
-    half = _SMOOTH_FRAMES // 2
-    sums = np.convolve(powers, kernel)[half : half + powers.size]
-    counts = np.convolve(np.ones_like(powers), kernel)[half : half + powers.size]
+    sums, counts = powers.copy(), np.full(powers.size, 3, np.float32)
+    sums[1:] += powers[:-1]
+    sums[:-1] += powers[1:]
+    counts[:1] -= 1
+    counts[-1:] -= 1
     levels = 10 * np.log10(np.maximum(sums / counts, np.float32(_SILENT_POWER)))
     return np.maximum(levels, np.float32(SILENCE_DB))  # the logarithm is rounded
 
@@ -90,14 +94,13 @@ def frame_levels(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
 
     Args, errors: as `frame_powers`.
     """
-    half = _SMOOTH_FRAMES // 2
     held, given = np.zeros(0, np.float32), 0  # powers that are needed still; for how many there was a level
     for powers in frame_powers(blocks):
         held = np.concatenate((held, powers))
-        ready = held.size - half
+        ready = held.size - _SMOOTH
         if ready > given:
             yield levels_db(held)[given:ready]
-            start = max(ready - half, 0)
+            start = max(ready - _SMOOTH, 0)
             held, given = held[start:], ready - start
     yield levels_db(held)[given:]
 
@@ -139,7 +142,7 @@ def _background(levels: np.ndarray) -> np.ndarray:
     """What may be one: infinite in digital silence and at its edges, where a level is partly of it."""
     if levels.size == 0:
         return levels
-    return np.where(sliding_minimum(levels, _SMOOTH_FRAMES // 2 + 1) > SILENCE_DB, levels, np.float32(np.inf))
+    return np.where(sliding_minimum(levels, _SMOOTH + 1) > SILENCE_DB, levels, np.float32(np.inf))
 
 
 def _credible(floor_db: np.ndarray, peak_db: np.ndarray) -> Bounds:

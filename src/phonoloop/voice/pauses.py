@@ -53,11 +53,23 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class _Cut:
-    """Where the piece before it ends and the one after it begins: the same, but in a long pause."""
+    """Where the piece before it ends and the one after it begins: the same, but in a long pause.
+
+    Attributes:
+        turn: in which it was found, with a factor that is lower each time.
+        forced: there is no pause.
+    """
 
     ends: int
     begins: int
     pause: int
+    turn: int = 0
+    forced: bool = False
+
+    @classmethod
+    def edge(cls, at: int) -> _Cut:
+        """Of the window, or of a stretch."""
+        return cls(at, at, 0)
 
 
 def cut_into_pieces(levels: np.ndarray, bounds: Bounds, rules: Rules) -> list[Piece]:
@@ -74,8 +86,11 @@ class _Window:
         self._masks: dict[int, np.ndarray] = {}
 
     def pieces(self) -> list[Piece]:
-        stretches = _joined(self._first_cuts(), self._rules)
-        return [piece for start, end in stretches for piece in self._within(start, end, turn=1)]
+        first = _joined(self._first_cuts(), self._rules)
+        more = [cut for a, b in itertools.pairwise(first) for cut in self._more(a.begins, b.ends, turn=1)]
+        # once more: what was cut off at one pause may fit to what a later turn has cut
+        cuts = _joined(sorted([*first, *more], key=lambda cut: cut.begins), self._rules)
+        return [Piece(a.begins, b.ends, a.forced or b.forced) for a, b in itertools.pairwise(cuts)]
 
     def _quiet(self, turn: int) -> np.ndarray:
         if turn not in self._masks:
@@ -95,7 +110,7 @@ class _Window:
         if head >= tail:
             return []
         begins, ends = max(head - self._rules.pad, 0), min(tail + self._rules.pad, frames)
-        return [_Cut(begins, begins, 0), *inner, _Cut(ends, ends, 0)]
+        return [_Cut.edge(begins), *inner, _Cut.edge(ends)]
 
     def _cut(self, start: int, end: int) -> _Cut:
         """In a pause: of a long one only the padding is kept."""
@@ -111,21 +126,22 @@ class _Window:
         equal = np.flatnonzero(near <= near.min())
         return start + quarter + int(equal[np.abs(equal - near.size // 2).argmin()])
 
-    def _within(self, start: int, end: int, *, turn: int) -> Iterator[Piece]:
-        """A stretch, in as many pieces as it needs to have."""
+    def _more(self, start: int, end: int, *, turn: int) -> Iterator[_Cut]:
+        """As many cuts as the stretch needs."""
         if end - start <= self._rules.longest:
-            yield Piece(start, end)
-        elif turn > self._rules.rounds:
+            return
+        if turn > self._rules.rounds:
             yield from self._forced(start, end)
-        else:
-            inner = [self._inner_cut(*pause) for pause in self._inner_pauses(start, end, turn)]
-            cuts = [_Cut(start, start, 0), *inner, _Cut(end, end, 0)]
-            for part in _joined(cuts, self._rules):
-                yield from self._within(*part, turn=turn + 1)
+            return
+        inner = [self._inner_cut(*pause, turn) for pause in self._inner_pauses(start, end, turn)]
+        cuts = _joined([_Cut.edge(start), *inner, _Cut.edge(end)], self._rules)
+        yield from cuts[1:-1]
+        for a, b in itertools.pairwise(cuts):
+            yield from self._more(a.begins, b.ends, turn=turn + 1)
 
-    def _inner_cut(self, start: int, end: int) -> _Cut:
+    def _inner_cut(self, start: int, end: int, turn: int) -> _Cut:
         middle = self._quietest_near_the_middle(start, end)
-        return _Cut(middle, middle, end - start)
+        return _Cut(middle, middle, end - start, turn)
 
     def _inner_pauses(self, start: int, end: int, turn: int) -> list[tuple[int, int]]:
         """Those with sound on both sides: at the ends is what is left of the pauses that it was cut at."""
@@ -134,35 +150,35 @@ class _Window:
         found = runs[inside & (_lengths(runs) >= self._rules.shortest_pause(turn))]
         return [(start, end) for start, end in found.tolist()]
 
-    def _forced(self, start: int, end: int) -> Iterator[Piece]:
-        """Cut in the quietest frames that leave no piece shorter than a third of the longest."""
+    def _forced(self, start: int, end: int) -> Iterator[_Cut]:
+        """In the quietest frames that leave no piece shorter than a third of the longest."""
         third = self._rules.longest // 3
         while end - start > self._rules.longest:
             first, last = start + third, min(start + self._rules.longest, end - third)
-            cut = first + int(self._levels[first : last + 1].argmin())
-            yield Piece(start, cut, forced=True)
-            start = cut
-        yield Piece(start, end, forced=True)
+            start = first + int(self._levels[first : last + 1].argmin())
+            yield _Cut(start, start, 0, turn=self._rules.rounds + 1, forced=True)
 
 
-def _joined(cuts: Sequence[_Cut], rules: Rules) -> list[tuple[int, int]]:
-    """[start, end) between cuts, when all that can be are taken away, those in the shortest pauses first.
+def _joined(cuts: Sequence[_Cut], rules: Rules) -> list[_Cut]:
+    """The cuts that stay, when all that can be are taken away: those that were found with the lowest factor
+    first, then those in the shortest pauses. The first and the last always stay.
 
     One can be where the two sides together are not too long; one in a long pause only where a side is
     shorter than what is wanted.
     """
     before = list(range(-1, len(cuts) - 1))
     after = list(range(1, len(cuts) + 1))
-    for i in sorted(range(1, len(cuts) - 1), key=lambda i: cuts[i].pause):
+    for i in sorted(range(1, len(cuts) - 1), key=lambda i: (-cuts[i].turn, cuts[i].pause)):
         left, right = cuts[before[i]].begins, cuts[after[i]].ends
         short = min(cuts[i].ends - left, right - cuts[i].begins) < rules.shortest
         near = cuts[i].pause < (2 if short else 1) * rules.long_pause
         if near and right - left <= rules.longest:
             after[before[i]], before[after[i]] = after[i], before[i]
-    kept = [0]
-    while cuts and kept[-1] < len(cuts) - 1:
-        kept.append(after[kept[-1]])
-    return [(cuts[a].begins, cuts[b].ends) for a, b in itertools.pairwise(kept)]
+    kept, i = [], 0
+    while i < len(cuts):
+        kept.append(cuts[i])
+        i = after[i]
+    return kept
 
 
 def _runs(mask: np.ndarray) -> np.ndarray:

@@ -248,9 +248,10 @@ def test_a_file_at_another_rate_is_refused(tmp_path):
     assert caught.value.subject == str(path)
 
 
-def test_samples_that_are_no_numbers_are_refused():
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_samples_that_are_no_numbers_are_refused(wrong):
     audio = held_tone(1)
-    audio[100] = np.nan
+    audio[100] = wrong
     with pytest.raises(AudioError) as caught:
         segment([audio])
     assert caught.value.code == "audio.not_samples"

@@ -122,7 +122,7 @@ def has_row(text: ClipText) -> bool:
 
 
 class Appender:
-    """Appends lines to a `metadata.csv` while clips are transcribed; what is there stays.
+    """Appends lines to a `metadata.csv` while clips are transcribed; what is there of them stays.
 
     A line that a kill has torn is taken away first.
 
@@ -136,11 +136,16 @@ class Appender:
         self._there = _mend(self._path)
 
     def add(self, text: ClipText) -> None:
-        """The clip's JSON, then its line, where it has none."""
-        put_text(self._transcripts, text)
+        """The clip's JSON, where it has none or was heard otherwise; then its line, where it has none."""
+        if not self._is_kept(text):
+            put_text(self._transcripts, text)
         if text.clip_id not in self._there and has_row(text):
             _append(self._path, Row.of(text).line().encode())
             self._there.add(text.clip_id)
+
+    def _is_kept(self, text: ClipText) -> bool:
+        path = self._transcripts / f"{text.clip_id}.json"
+        return path.exists() and _read_text(path).heard.key == text.heard.key
 
 
 def _mend(path: Path) -> set[str]:

@@ -251,9 +251,9 @@ def _hear(clip: VoiceClip, known: Known | None, hearing: Hearing, *, language: s
         language=language,
         edges_db=edges_db(samples),
     )
-    if hearing.ears.first and (known is None or hearing.settings.check_given):
-        heard = _asked(heard, samples, hearing, worker)
-    heard = _counted(heard, hearing.ears.phonemiser)
+    if not hearing.ears.first or (known and not hearing.settings.check_given):
+        return _counted(heard, hearing.ears.phonemiser)  # at once, so that keeping it would take longer
+    heard = _counted(_asked(heard, samples, hearing, worker), hearing.ears.phonemiser)
     write_whole(path, (canonical_json(heard.to_dict()) + "\n").encode("utf-8", "surrogatepass"))
     return heard
 

@@ -149,6 +149,15 @@ def test_what_was_heard_is_not_heard_again(tmp_path):
     assert files(tmp_path) == before
 
 
+def test_what_comparing_all_clips_told_of_a_text_stays_while_they_are_gone_through_again(tmp_path):
+    wish, out = hearing(tmp_path, FakeEar(SAID)), tmp_path / "out"
+    transcribe(CLIPS, SOURCES, wish, out=out)
+    correct(out, "c2", "Hôm nay giời đẹp", Reviewer("Lan", "2026-11-21T00:00:00+00:00"))
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+    transcribe(CLIPS, SOURCES, wish, out=out)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
 @pytest.mark.parametrize("stopped_at", [1, 3])
 def test_stopped_and_taken_up_again_it_ends_the_same(tmp_path, stopped_at):
     whole, cut = tmp_path / "whole", tmp_path / "cut"

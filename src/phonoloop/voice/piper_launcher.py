@@ -465,7 +465,7 @@ def failure(error):
     if isinstance(error, ImportError):
         hint = "pip install 'phonoloop[piper]'"
         return {"code": "voice.no_piper", "message": f"Piper is not installed ({error})", "hint": hint}
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) or "PytorchStreamWriter" in str(error):
         hint = "Free disk space and start again: the run resumes"
         message = f"a file cannot be written or read ({error})"
         return {"code": "resource.disk", "message": message, "hint": hint, "retryable": True}

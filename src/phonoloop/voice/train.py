@@ -383,11 +383,14 @@ class _Run:
         }
 
     def clean(self) -> None:
-        """What only a training needs."""
+        """What only a training needs, and what kills left half written."""
         for name in (CACHE, TEMPORARY):
             shutil.rmtree(self.out / name, ignore_errors=True)
-        for path in (self.out / EPOCHS).glob(".epoch-*.making"):
-            shutil.rmtree(path, ignore_errors=True)
+        for path in sorted(self.out.rglob(".*")):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
 
     def result(self) -> VoiceResult:
         best = self.scores()[0]

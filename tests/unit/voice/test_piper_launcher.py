@@ -98,6 +98,65 @@ def test_clips_of_a_batch_are_of_like_length(launcher):
     assert np.mean(spread) < 150
 
 
+# ---------------------------------------------------------------- warm start
+
+
+class Small(torch.nn.Module):
+    def __init__(self, width=3, extra=0):
+        super().__init__()
+        self.model_g = torch.nn.Sequential(*(torch.nn.Linear(2, width, bias=False) for _ in range(2 + extra)))
+
+
+def saved(model, path):
+    torch.save({"state_dict": model.state_dict()}, path)
+    return path
+
+
+def test_weights_that_fit_are_copied(launcher, tmp_path):
+    base, model = Small(), Small(extra=1)
+    launcher.warm_start(model, saved(base, tmp_path / "base.ckpt"))
+    assert torch.equal(model.model_g[0].weight, base.model_g[0].weight)
+    assert model.model_g[2].weight.shape == (3, 2)
+
+
+def test_a_checkpoint_of_another_size_is_refused(launcher, tmp_path):
+    with pytest.raises(launcher.Refused) as caught:
+        launcher.warm_start(Small(), saved(Small(width=4), tmp_path / "base.ckpt"))
+    assert caught.value.code == "voice.checkpoint"
+
+
+class Harmful:
+    def __reduce__(self):
+        return Path.touch, (Path("/tmp/phonoloop-was-here"),)
+
+
+@pytest.mark.parametrize("content", [Harmful(), {"no": "state"}, [1, 2]])
+def test_a_checkpoint_runs_no_code(launcher, tmp_path, content):
+    torch.save(content, tmp_path / "base.ckpt")
+    with pytest.raises(launcher.Refused):
+        launcher.warm_start(Small(), tmp_path / "base.ckpt")
+    assert not Path("/tmp/phonoloop-was-here").exists()
+
+
+# ---------------------------------------------------------------- what goes wrong
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ImportError("no piper"), "voice.no_piper"),
+        (OSError(28, "No space left on device"), "resource.disk"),
+        (RuntimeError("PytorchStreamWriter failed writing file data/0"), "resource.disk"),
+        (RuntimeError("CUDA out of memory. Tried to allocate"), "job.out_of_memory"),
+        (ValueError("something else"), "voice.training"),
+    ],
+)
+def test_errors_say_what_to_do(launcher, error, code):
+    told = launcher.failure(error)
+    assert told["code"] == code
+    assert told["hint"]
+
+
 # ---------------------------------------------------------------- what a kill leaves
 
 

@@ -168,6 +168,20 @@ def test_a_killed_training_goes_on_after_its_last_epoch(piper):
     assert [one.epoch for one in told if one.epoch_done] == [3, 4]
 
 
+def test_what_kills_left_half_written_goes(piper, tmp_path):
+    planned, go = piper
+    planned(1.0, ends={"2": "killed"})
+    with pytest.raises(ResourceError):
+        go(2)
+    epochs = tmp_path / "out" / "epochs"
+    (epochs / ".epoch-0002.making").mkdir()
+    (epochs / ".epoch-0002.making" / "state.ckpt").touch()
+    (epochs / "epoch-0001" / ".score.json.0123").touch()
+    planned(1.0)
+    go(2)
+    assert list((tmp_path / "out").rglob(".*")) == []
+
+
 def test_a_finished_training_is_not_done_again_and_can_be_made_longer(piper):
     planned, go = piper
     planned(1.0)

@@ -34,6 +34,7 @@ from phonoloop.wakeword.infer import WakeModel
 SNR_DB = 10.0
 REAL_CLIPS = 100
 COFFEE, COFFEE_BAR = "cà phê", 0.03
+COFFEE_RECIPE = "commands"
 TRAIN_BAR_S = 15 * 60
 
 
@@ -144,7 +145,8 @@ def linked(folder: Path, paths: Sequence[Path]) -> Path:
 def train(case: Case, way: Way, folder: Path) -> tuple[Path, dict[str, Any], float]:
     """(export folder, the command's report, seconds by the clock), through the command itself."""
     command = [sys.executable, "-m", "phonoloop.app.cli.main", "wakeword", "train", "--json"]
-    command += ["--phrase", case.phrase, "--language", case.language, "--recipe", way.recipe]
+    recipe = COFFEE_RECIPE if case.phrase == COFFEE else way.recipe
+    command += ["--phrase", case.phrase, "--language", case.language, "--recipe", recipe]
     command += ["--negatives", str(linked(folder / "negatives", case.negatives))]
     command += ["--noise", str(linked(folder / "noise", case.noise)), "--out", str(folder / "job")]
     if way.real:

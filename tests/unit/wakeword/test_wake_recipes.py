@@ -9,7 +9,7 @@ import pytest
 from phonoloop.core.errors import ConfigError
 from phonoloop.wakeword.config import WakeRecipe, load_recipe, recipe_from_dict, recipe_names, recipe_to_dict
 
-SHIPPED = {"default", "bcresnet", "matchboxnet", "marblenet", "distilled", "ast", "debug"}
+SHIPPED = {"default", "commands", "bcresnet", "matchboxnet", "marblenet", "distilled", "ast", "debug"}
 
 
 def test_all_that_ship_are_there():

@@ -22,7 +22,9 @@ _LEAST_VOICED_S = 0.5
 _USUAL_VOICED_S = 3.0
 #: spreads are larger than in the recordings that they were measured on, by so much in square
 _CAUTION = 3.0
-_MOST_OTHERS = 8
+_MOST_SPLITS = 12
+#: a group with less voice is told apart by pitch alone: a few words may sound like anybody
+_LEAST_GROUP_S = 4.0
 _ROUNDS = 20
 
 
@@ -109,26 +111,33 @@ def _is_other(voice: Voice, middle: float, rules: SpeakerSettings) -> bool:
 
 
 def _other_timbres(voices: Sequence[Voice], rules: SpeakerSettings) -> set[str]:
-    """Of one recording: groups that split off, the one with less voice each time."""
+    """Of one recording: groups that split off, the one with less voice each time. One with too little voice
+    to tell is left where it is, and the rest is looked at without it."""
     found: set[str] = set()
-    for _ in range(_MOST_OTHERS):
-        voices = [voice for voice in voices if voice.clip_id not in found]
-        split = _split_off(voices, rules) if len(voices) > 1 else set()
-        if not split:
+    for _ in range(_MOST_SPLITS):
+        group, is_other = _split_off(voices, rules) if len(voices) > 1 else ([], False)
+        if not (is_other or 0 < _voiced_s(group) < _LEAST_GROUP_S):
             break
-        found |= split
+        found.update(voice.clip_id for voice in group if is_other)
+        apart = {voice.clip_id for voice in group}
+        voices = [voice for voice in voices if voice.clip_id not in apart]
     return found
 
 
-def _split_off(voices: Sequence[Voice], rules: SpeakerSettings) -> set[str]:
-    """The smaller of two groups, where they differ like two people; from the clip that is farthest off."""
+def _voiced_s(group: Sequence[Voice]) -> float:
+    return sum(voice.voiced_s for voice in group)
+
+
+def _split_off(voices: Sequence[Voice], rules: SpeakerSettings) -> tuple[list[Voice], bool]:
+    """The smaller of two groups, and whether it differs like another person."""
     points = np.array([np.append(voice.timbre, voice.semitones) for voice in voices])
     weights = np.array([voice.voiced_s for voice in voices])
     inside = _two_groups(points, weights)
-    if not inside.any() or inside.all() or not _two_people(points, weights, inside, rules):
-        return set()
+    if not inside.any() or inside.all():
+        return [], False
     smaller = inside if weights[inside].sum() < weights[~inside].sum() else ~inside
-    return {voice.clip_id for voice, out in zip(voices, smaller, strict=True) if out}
+    group = [voice for voice, out in zip(voices, smaller, strict=True) if out]
+    return group, _voiced_s(group) >= _LEAST_GROUP_S and _two_people(points, weights, inside, rules)
 
 
 def _two_groups(points: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -269,6 +269,19 @@ class TestSpeakers:
         moved = self.voices(6, first=50, spread=1.0, timbre=[2.0, -2.0] * 6)
         assert self.refused([*mine, *moved]) == set()
 
+    def test_a_few_words_may_have_any_timbre(self):
+        mine = self.voices(12, spread=1.0)
+        words = self.voices(1, first=50, timbre=[3.0, -3.0] * 6, pitch_hz=132.0, voiced_s=1.5)
+        assert self.refused([*mine, *words]) == set()
+
+    def test_and_do_not_hide_somebody_else(self):
+        mine = self.voices(12, spread=1.0)
+        words = self.voices(1, first=40, timbre=[9.0, 9.0] * 6, pitch_hz=132.0, voiced_s=1.5)
+        theirs = self.voices(
+            6, first=50, spread=1.0, timbre=[2.0, -2.0] * 6, pitch_hz=132.0, pitches_hz=[132.0] * 4
+        )
+        assert self.refused([*mine, *words, *theirs]) == self.ids(theirs)
+
     def test_timbre_is_not_compared_between_recordings(self):
         mine = self.voices(12, spread=1.0)
         elsewhere = self.voices(

@@ -45,7 +45,7 @@ class Answers:
 
 def serve(handle: Callable[[dict[str, Any], Answers], None], *, memory_bytes: int, parent_pid: int) -> None:
     """Have `handle` answer each request, until the parent closes the pipe."""
-    _die_with(parent_pid)
+    die_with(parent_pid)
     answers = Answers(os.dup(1))
     os.dup2(2, 1)  # what a library prints must not end up among the answers
     _lower_limits(memory_bytes)
@@ -61,8 +61,9 @@ def _lower_limits(memory_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
 
 
-def _die_with(parent_pid: int) -> None:
-    """Linux only; elsewhere the end of standard input ends the process."""
+def die_with(parent_pid: int) -> None:
+    """Have this process killed when its parent dies. Linux only; elsewhere the end of standard input has to
+    end it."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent_pid:  # it died before we could ask for the signal

@@ -7,11 +7,12 @@ Four cues (`cues`), each measured over windows that begin every second:
     pure       nothing but tones and no pause             a tune alone
     combs      two series of harmonics at once            two voices
 
-A window over a cue's upper threshold is marked, with those next to it that are over the lower one. The thresholds
-are above what speech alone reaches: what is marked is thrown away, and that must not be a clean recording.
+A window over a cue's upper threshold is marked, with those next to it that are over the lower one. The
+thresholds are above what speech alone reaches: what is marked is thrown away, and that must not be a clean
+recording.
 
-Speakers who take turns are not found here: a clip of another voice is found by its pitch and timbre (`gates`).
-What else has a beat is taken for music too: a clock that ticks, clapping.
+Speakers who take turns are not found here: a clip of another voice is found by its pitch and timbre
+(`gates`). What else has a beat is taken for music too: a clock that ticks, clapping.
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ class BackgroundSettings:
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """`on` marks a window, `off` goes on marking beside one. `margin_s`: what may be clean at the outer ends of
-    the first and the last window."""
+    """`on` marks a window, `off` goes on marking beside one. `margin_s`: what may be clean at the outer ends
+    of the first and the last window."""
 
     kind: str
     cue: str

@@ -19,7 +19,7 @@ _PERIOD_STEP_FRAMES = 0.25
 
 
 def onsets(samples: np.ndarray) -> np.ndarray:
-    """float32 (frames, 2): by how many dB each band of float32 (n,) at 22,050 Hz grew since the frame before."""
+    """float32 (frames, 2): by how many dB each band of float32 (n,) at 22,050 Hz grew in a frame."""
     frames = framed(samples, _WINDOW_SAMPLES, RATE_HZ)
     if len(frames) == 0:
         return np.zeros((0, len(_BANDS_HZ)), np.float32)

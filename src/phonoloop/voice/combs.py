@@ -1,9 +1,9 @@
 """Two voices at once: a second series of harmonics beside the first, in the frames where somebody speaks.
 
-In each frame the peaks of the spectrum are explained by the best comb, a fundamental and its multiples; what is
-left is explained by another, whose pitch is no simple ratio of the first's (those come from an octave taken
-for another). One voice leaves little, and what it leaves makes no comb that goes on in the next frame. After
-A. de Cheveigné, "Separation of concurrent harmonic sounds" (JASA 93, 1993): estimate, cancel, estimate.
+In each frame the peaks of the spectrum are explained by the best comb, a fundamental and its multiples; what
+is left is explained by another, whose pitch is in no simple ratio to the first's (those come from one octave
+taken for another). One voice leaves little, and what it leaves makes no comb that goes on in the next frame.
+After A. de Cheveigné, "Separation of concurrent harmonic sounds" (JASA 93, 1993): estimate, cancel, estimate.
 """
 
 from __future__ import annotations
@@ -98,8 +98,8 @@ def _explained(amplitudes: np.ndarray, free: np.ndarray, allowed: np.ndarray) ->
 
 
 def _peak_amplitudes(powers: np.ndarray) -> np.ndarray:
-    """float32 (frames, bins) of the bins from 125 to 1,800 Hz; the fourth root of powers at the peaks, so that
-    the loudest harmonic does not decide alone."""
+    """float32 (frames, bins) of the bins from 125 to 1,800 Hz; the fourth root of powers at the peaks, so
+    that the loudest harmonic does not decide alone."""
     low, high = _bins()
     levels_db = decibels(powers)
     peaks = find_peaks(levels_db, _NEIGHBOURS, _PEAK_DB)

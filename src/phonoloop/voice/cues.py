@@ -60,7 +60,7 @@ class _Chapter:
     last: bool
 
     def windows(self, window_s: int) -> list[slice]:
-        """Of frames, those that begin here and not in the next; in a short recording one that is all of it."""
+        """Of frames: those that begin here and not in the next; all of a short recording."""
         seconds = self.samples.size // RATE_HZ
         count = max(1, seconds - window_s + 1) if self.last else _CHAPTER_S
         starts = range(count if seconds >= MIN_S else 0)

@@ -1,9 +1,10 @@
 """Tones that stay where they are: music has them, speech does not.
 
-A partial is a peak of the spectrum that keeps its frequency. The pitch of a voice moves and its syllables end,
-so a peak in the spectrum of speech seldom stays for half a second; the notes of instruments do, and are found
-also 20 dB under somebody who speaks. The idea is the continuous frequency activation of K. Seyerlehner et al.,
-"Automatic music detection in television productions" (DAFx-07); here peaks are followed instead of counted.
+A partial is a peak of the spectrum that keeps its frequency. The pitch of a voice moves and its syllables
+end, so a peak in the spectrum of speech seldom stays for half a second; the notes of instruments do, and are
+found also 20 dB under somebody who speaks. The idea is the continuous frequency activation of K. Seyerlehner
+and others, "Automatic music detection in television productions" (DAFx-07), but peaks are followed here and
+not counted.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ def _bin(frequency_hz: float) -> int:
 
 
 def _peaks(powers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Peaks with the bins beside them, bool (frames, bins) from 150 to 4,000 Hz; and which frames are pure."""
+    """Peaks with the bins beside them, bool (frames, bins) from 150 to 4,000 Hz; which frames are pure."""
     low, high = _bin(_LOW_HZ), _bin(_HIGH_HZ)
     powers = powers[:, : high + _NEIGHBOURS + 1]
     near = _widened(find_peaks(decibels(powers), _NEIGHBOURS, _PEAK_DB))[:, low:high]

@@ -38,7 +38,7 @@ class Separator(Protocol):
     thorough: bool
 
     def separate(self, wav: Path, stem: Path) -> None:
-        """Writes the voice of `wav` into the new file `stem`; both are canonical, at 22,050 Hz, and as long."""
+        """Writes the voice of `wav` to the new file `stem`; both are canonical, at 22,050 Hz, as long."""
         ...
 
 
@@ -75,7 +75,7 @@ def separate(wav: Path, *, separator: Separator, folder: Path) -> Path:
     given, made = wav_info(wav), wav_info(stem)
     if (made.rate_hz, made.samples) != (given.rate_hz, given.samples):
         raise IntegrityError(
-            f"{given.samples} samples at {given.rate_hz} Hz went in, {made.samples} at {made.rate_hz} came out",
+            f"{given.samples} samples ({given.rate_hz} Hz) went in, {made.samples} ({made.rate_hz}) came out",
             code="voice.stem",
             subject=separator.name,
             hint="Report it; take another separator meanwhile",

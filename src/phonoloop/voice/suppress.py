@@ -1,10 +1,10 @@
 """Weakening music under a voice without a trained model.
 
 The partials that tell of music (`partials`) are taken out of the spectrum where they sound, and nothing else
-is touched: clean speech stays as it is. What remains of the music is its attacks, drums, and what lies under the
-voice's own harmonics, so chords that are held become quieter, and nothing else does.
-Separating harmonic from percussive sounds instead (D. FitzGerald, DAFx-10; two-stage as by Tachibana and others,
-TASLP 22, 2014) was tried and made speech with drums, and high voices, worse than they came.
+is touched: clean speech stays as it is. What remains of the music is its attacks, drums, and what lies under
+the voice's own harmonics, so chords that are held become quieter, and nothing else does. Separating harmonic
+from percussive sounds instead (D. FitzGerald, DAFx-10; in two stages as H. Tachibana and others, TASLP 22,
+2014) was tried, and made speech with drums and high voices worse than they came.
 """
 
 from __future__ import annotations

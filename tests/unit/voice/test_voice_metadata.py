@@ -55,6 +55,7 @@ def test_what_readers_stumble_over_is_replaced_and_told(given_text, safe, change
 
 
 @given(ANY_TEXT)
+@settings(deadline=None)
 def test_safe_text_is_safe_already(any_text):
     once = made_safe(any_text).text
     assert made_safe(once).text == once

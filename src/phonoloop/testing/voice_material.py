@@ -90,13 +90,18 @@ def run(
     should_stop: Callable[[], bool] = lambda: False,
 ) -> BuildResult:
     """`deaf`: nobody hears, so that only texts that came along count."""
-    ears = Ears() if deaf else Ears(first=(Parrot(),))
+    judge = None if deaf else Parrot()
+    ears = Ears(first=() if deaf else (judge,))
     with Decoder(LIMITS) as decoder:
-        tools = Tools(decoder=decoder, separator=NoSeparator(), ears=ears)
+        tools = Tools(decoder=decoder, separator=NoSeparator(), ears=ears, judge=judge)
         return build(wanted, tools, on_progress=on_progress, should_stop=should_stop)
 
 
 def tree(out: Path) -> dict[str, str]:
     """Every file but the log, by what it holds."""
-    files = [path for path in sorted(out.rglob("*")) if path.is_file() and path.name != LOG]
-    return {path.relative_to(out).as_posix(): file_sha256(path) for path in files}
+    return {path.relative_to(out).as_posix(): file_sha256(path) for path in files(out)}
+
+
+def files(out: Path) -> list[Path]:
+    """All but the log."""
+    return [path for path in sorted(out.rglob("*")) if path.is_file() and path.name != LOG]

@@ -300,7 +300,8 @@ class _Way:
         made = replace(made, dataset=read_dataset(folder))
         publish_dataset(folder, out / DATASET)
         manifest_id = write_manifest(out, made)
-        self.job.update(manifest_created=manifest_id)
+        if manifest_id != self.job.state.manifest_created:
+            self.job.update(manifest_created=manifest_id, epoch=0, last_checkpoint="")
         return made, manifest_id
 
     def _train(self, made: Made, manifest_id: str) -> Made:

@@ -69,10 +69,10 @@ def job_id_of(name: str, language: str) -> str:
 
 
 class JobFile:
-    """The file, written whole at every change."""
+    """The file, written whole at every change; goes on with what an earlier run of the job has written."""
 
     def __init__(self, folder: Path, first: JobState) -> None:
-        """Raises InputError `voice.job_id`."""
+        """Raises InputError `voice.job_id`, IntegrityError `voice.job_file`."""
         if not _JOB_ID.fullmatch(first.job_id):
             raise InputError(
                 "this cannot be the name of a job",
@@ -81,7 +81,7 @@ class JobFile:
                 hint="Take letters, digits, dots, dashes",
             )
         self.path = folder / CHECKPOINTS / f"{first.job_id}.json"
-        self.state = first
+        self.state = read_job(self.path) if self.path.is_file() else first
 
     def update(self, **changes: Any) -> None:
         """Raises ResourceError `resource.disk`."""

@@ -17,6 +17,7 @@ from phonoloop.core.errors import AudioError
 from phonoloop.core.ids import file_sha256
 from phonoloop.data.sidecar import find_sidecars
 from phonoloop.training.strict import to_mapping
+from phonoloop.voice import background
 from phonoloop.voice.background import find_stretches
 from phonoloop.voice.config import VoiceRecipe
 from phonoloop.voice.data import RATE_HZ, Segment, Source, Stretch, VoiceClip
@@ -39,10 +40,12 @@ class Taken:
 
     Attributes:
         audio: what is worked on: after the separation, where there is one.
+        marked_on: in which the background is looked for.
     """
 
     source: Source
     audio: Path
+    marked_on: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,19 +93,21 @@ class SourceStages:
     def separate(self, source: Source, audio: Path) -> Taken:
         """The same audio where nothing separates."""
         if not self._variant:
-            return Taken(source, audio)
+            return Taken(source, audio, marked_on=audio)
         inputs = {"source": source.source_id, "separator": self._variant}
 
         def make(folder: Path) -> None:
             separate(audio, separator=self.separator, folder=folder)
 
-        return Taken(source, self._result("separate", inputs, make) / AUDIO)
+        stem = self._result("separate", inputs, make) / AUDIO
+        return Taken(source, stem, marked_on=stem if self.separator.thorough else audio)
 
     def mark(self, taken: Taken) -> tuple[Stretch, ...]:
         def make(folder: Path) -> None:
-            _write(folder / _STRETCHES, find_stretches(blocks_of(taken.audio)))
+            _write(folder / _STRETCHES, find_stretches(blocks_of(taken.marked_on)))
 
-        folder = self._result("mark", self._audio_of(taken), make)
+        inputs = self._audio_of(taken) | {"algorithm": background.VERSION}
+        folder = self._result("mark", inputs, make)
         return tuple(_read(folder / _STRETCHES, Stretch.from_dict))
 
     def segment(self, taken: Taken) -> tuple[Segment, ...]:

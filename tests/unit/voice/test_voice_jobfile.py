@@ -29,6 +29,13 @@ def test_what_is_written_is_read_back(job):
     assert read_job(job.path) == job.state
 
 
+def test_a_job_that_is_taken_up_again_goes_on_with_what_was_written(job, tmp_path):
+    job.update(epoch=7, last_checkpoint="epoch-7.ckpt")
+    again = JobFile(tmp_path, JobState("lan-1", "Lan", "vi"))
+    again.update(segments_saved=3)
+    assert (read_job(job.path).epoch, read_job(job.path).segments_saved) == (7, 3)
+
+
 def test_a_damaged_file_is_said(job):
     job.path.parent.mkdir()
     job.path.write_text("{")

@@ -1,0 +1,262 @@
+"""The whole way before a training: what is made, what is repeated, what is refused and why."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from phonoloop.core.errors import CancelledError, InputError, NotFoundError
+from phonoloop.testing.sounds import silence, speech_like, write_media
+from phonoloop.testing.voice_material import request, run, talk, tree, write_material
+from phonoloop.voice import stages
+from phonoloop.voice.build import Until
+from phonoloop.voice.data import RATE_HZ, Consent
+from phonoloop.voice.ingest import Given
+from phonoloop.voice.metadata import read_rows, read_texts
+from phonoloop.voice.review import Reviewer, correct, reject
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory):
+    return write_material(tmp_path_factory.mktemp("voice") / "talk")
+
+
+@pytest.fixture(scope="module")
+def made(material, tmp_path_factory):
+    out = tmp_path_factory.mktemp("made") / "out"
+    told = []
+    result = run(request(material, out), on_progress=told.append)
+    return out, result.report, told
+
+
+@pytest.fixture
+def copy(made, tmp_path):
+    return shutil.copytree(made[0], tmp_path / "out")
+
+
+def names(folder):
+    return {path.name for path in folder.iterdir()}
+
+
+def read(path):
+    return json.loads(path.read_text("utf-8"))
+
+
+@pytest.fixture
+def stages_run(monkeypatch):
+    """Which stages had to make something."""
+    ran = []
+    real = stages.Store.result
+
+    def result(self, stage, inputs, make):
+        def told(folder):
+            make(folder)
+            ran.append(stage)
+
+        return real(self, stage, inputs, told)
+
+    monkeypatch.setattr(stages.Store, "result", result)
+    return ran
+
+
+def test_clips_texts_rows_and_the_manifest_name_the_same_clips(made):
+    out, report, _ = made
+    rows = read_rows(out / "metadata.csv")
+    manifest = read(out / "manifest.json")
+    clips = {row.clip for row in rows}
+    assert names(out / "clips") == {f"{clip}.wav" for clip in clips}
+    assert names(out / "transcripts") == {f"{clip}.json" for clip in clips}
+    assert {one["clip_id"] for one in manifest["clips"]} == clips
+    assert names(out / "dataset" / "wavs") == names(out / "clips")
+    assert report["clips"] == len(clips) >= 8
+    assert report["manifest_id"] == manifest["manifest_id"]
+
+
+def test_every_clip_knows_where_it_was_in_its_recording(made):
+    out, _, _ = made
+    manifest, cut = read(out / "manifest.json"), read(out / "segments.json")
+    lengths = {one["source_id"]: one["samples"] for one in cut}
+    for clip in manifest["clips"]:
+        for start, end in clip["spans"]:
+            assert 0 <= start < end <= lengths[clip["source_id"]]
+
+
+def test_what_cannot_be_used_is_counted_with_a_reason_and_stays(made, material):
+    _, report, _ = made
+    refused = report["refused_recordings"]
+    assert {name: one["code"] for name, one in refused.items()} == {
+        "d.wav": "voice.copy",
+        "e.wav": "audio.not_audio",
+        "f.wav": "audio.silent",
+    }
+    assert all(one["hint"] for one in refused.values())
+    assert names(material) >= set(refused)
+
+
+def test_stages_are_told_in_order_and_progress_never_goes_back(made):
+    _, _, told = made
+    fractions = [progress.fraction for progress in told]
+    assert fractions == sorted(fractions)
+    seen = list(dict.fromkeys(progress.stage for progress in told))
+    assert seen == ["ingest", "separate", "mark", "segment", "process", "transcribe", "dataset"]
+
+
+def test_the_same_again_makes_nothing(material, copy, stages_run):
+    before = tree(copy)
+    run(request(material, copy))
+    assert stages_run == []
+    assert tree(copy) == before
+
+
+def test_other_settings_repeat_only_what_they_change(material, copy, stages_run):
+    run(request(material, copy, recipe={"process": {"pad_s": 0.1}}))
+    assert stages_run == ["process"] * 3 + ["dataset"]
+    stages_run.clear()
+    run(request(material, copy, recipe={"segment": {"max_s": 8.0}, "gates": {"max_s": 9.0}}))
+    assert set(stages_run) == {"segment", "process", "dataset"}
+    stages_run.clear()
+    run(request(material, copy, recipe={"segment": {"max_s": 8.0}, "gates": {"max_s": 9.0}}))
+    assert stages_run == []
+
+
+def test_a_replaced_recording_of_the_same_name_is_another_source(material, copy, tmp_path, stages_run):
+    other = shutil.copytree(material, tmp_path / "talk")
+    write_media(other / "c.wav", talk(3, 77))
+    (other / "d.wav").unlink()
+    before = {one["name"]: one["source_id"] for one in read(copy / "manifest.json")["sources"]}
+    run(request(other, copy))
+    after = {one["name"]: one["source_id"] for one in read(copy / "manifest.json")["sources"]}
+    assert after["c.wav"] != before["c.wav"]
+    assert (after["a.wav"], after["b.mp3"]) == (before["a.wav"], before["b.mp3"])
+    assert stages_run == ["ingest", "mark", "segment", "process", "dataset"]
+    heard = {text.source_id for text in read_texts(copy)}
+    assert heard == set(after.values())
+
+
+def test_a_changed_sidecar_is_seen(material, copy, tmp_path):
+    other = shutil.copytree(material, tmp_path / "talk")
+    (other / "a.json").write_text('{"speaker": "Mai"}', encoding="utf-8")
+    report = run(request(other, copy)).report
+    assert "Mai" in report["speakers"]
+    assert "Lan" not in report["speakers"]
+
+
+def test_a_correction_reaches_the_dataset_without_other_clips_being_heard_again(material, copy, stages_run):
+    first, second, *_ = read_texts(copy)
+    heard = copy / "cache" / "transcribe" / "heard"
+    before = {path: path.stat().st_mtime_ns for path in heard.iterdir()}
+    correct(copy, first.clip_id, "xin chào các bạn", Reviewer("An", "2026-11-21T00:00:00+00:00"))
+    reject(copy, [second.clip_id], Reviewer("An", "2026-11-21T00:00:00+00:00"))
+    report = run(request(material, copy)).report
+    manifest = {one["clip_id"]: one for one in read(copy / "manifest.json")["clips"]}
+    assert (manifest[first.clip_id]["text"], manifest[first.clip_id]["origin"]) == (
+        "xin chào các bạn",
+        "human",
+    )
+    assert second.clip_id not in manifest
+    assert report["left_out"] == {"rejected": 1}
+    assert {path: path.stat().st_mtime_ns for path in heard.iterdir()} == before
+    assert stages_run == ["dataset"]
+
+
+def test_splits_stay_when_recordings_come(material, copy, tmp_path):
+    more = shutil.copytree(material, tmp_path / "talk")
+    write_media(more / "g.wav", talk(3, 5))
+    before = {one["clip_id"]: one["split"] for one in read(copy / "manifest.json")["clips"]}
+    run(request(more, copy))
+    after = {one["clip_id"]: one["split"] for one in read(copy / "manifest.json")["clips"]}
+    assert after.keys() > before.keys()
+    assert {clip: after[clip] for clip in before} == before
+
+
+def test_until_segment_leaves_no_texts_of_other_clips_behind(material, copy):
+    report = run(request(material, copy, until=Until.SEGMENT, recipe={"segment": {"max_s": 4.0}})).report
+    assert report["until"] == "segment"
+    assert not (copy / "metadata.csv").exists()
+    assert not (copy / "dataset").exists()
+    assert (copy / "segments.json").is_file()
+
+
+def test_consent_and_licence_travel_and_what_is_missing_is_said(material, tmp_path):
+    consent = Consent("Lan", "a voice for her reader", "2026-11-20")
+    given = Given(speaker="Lan", licence="CC0-1.0", consent=consent)
+    report = run(request(material, tmp_path / "with", until=Until.SEGMENT, given=given)).report
+    assert all(one["consent"] == consent.to_dict() for one in report["sources"])
+    assert not any("consent" in warning for warning in report["warnings"])
+    without = run(request(material, tmp_path / "without", until=Until.SEGMENT)).report
+    assert "no consent is recorded for 3 of 3 recordings" in without["warnings"]
+    assert "no licence is stated for 2 of 3 recordings" in without["warnings"]
+
+
+def test_nothing_usable_says_how_often_and_why(tmp_path):
+    (tmp_path / "in").mkdir()
+    write_media(tmp_path / "in" / "a.wav", silence(2.0))
+    (tmp_path / "in" / "b.mp3").write_text("not a sound")
+    with pytest.raises(InputError) as caught:
+        run(request(tmp_path / "in", tmp_path / "out"))
+    assert caught.value.code == "voice.nothing_usable"
+    assert "audio.silent" in caught.value.message
+    assert "audio.not_audio" in caught.value.message
+
+
+def test_without_texts_and_without_a_recogniser_it_says_what_to_do(material, tmp_path):
+    with pytest.raises(InputError) as caught:
+        run(request(material, tmp_path / "out"), deaf=True)
+    assert caught.value.code == "voice.no_texts"
+    assert "ASR_TEACHER" in caught.value.hint
+
+
+def test_a_missing_folder_is_said(tmp_path):
+    with pytest.raises(NotFoundError):
+        run(request(tmp_path / "none", tmp_path / "out"))
+
+
+def test_forty_seconds_without_a_pause_are_cut_and_kept_out(tmp_path):
+    (tmp_path / "in").mkdir()
+    humming = speech_like(40.0, seed=9, pause_s=0.01, phrase_s=60.0).samples
+    write_media(tmp_path / "in" / "a.wav", humming)
+    write_media(tmp_path / "in" / "b.wav", talk(4, 6))
+    report = run(request(tmp_path / "in", tmp_path / "out", until=Until.SEGMENT)).report
+    cut = {one["name"]: one["segments"] for one in read(tmp_path / "out" / "segments.json")}
+    assert report["forced_cuts"] >= 6
+    assert report["refused_clips"]["forced_cut"] >= 6
+    assert all(one["end"] - one["start"] <= 6 * RATE_HZ for one in cut["a.wav"])
+    assert report["clips"] >= 3
+
+
+def test_texts_that_readers_stumble_over_are_read_alike(tmp_path):
+    (tmp_path / "in").mkdir()
+    samples = talk(4, 4)
+    write_media(tmp_path / "in" / "a.wav", samples)
+    said = 'he said "no | one\nline'
+    segments = [{"start_ms": 0, "end_ms": samples.size * 1000 // 16_000, "text": said}]
+    (tmp_path / "in" / "a.json").write_text(json.dumps({"segments": segments}), encoding="utf-8")
+    out = tmp_path / "out"
+    run(request(tmp_path / "in", out))
+    content = (out / "dataset" / "piper.csv").read_text("utf-8")
+    plain = [line.split("|") for line in content.splitlines()]
+    assert list(csv.reader(content.splitlines(), delimiter="|")) == plain
+    assert all(len(row) == 2 for row in plain)
+
+
+def test_it_stops_where_it_is_asked_to_and_goes_on(material, made, tmp_path):
+    looks = iter([False] * 4 + [True] * 100)
+    out = tmp_path / "out"
+    with pytest.raises(CancelledError) as caught:
+        run(request(material, out), should_stop=lambda: next(looks))
+    assert caught.value.code == "voice.cancelled"
+    run(request(material, out))
+    assert tree(out) == tree(made[0])
+
+
+def test_clips_are_sixteen_bit_mono_at_the_rate_of_voices(made):
+    import soundfile
+
+    for path in (made[0] / "clips").iterdir():
+        info = soundfile.info(path)
+        assert (info.samplerate, info.channels, info.subtype) == (RATE_HZ, 1, "PCM_16")
+        assert np.abs(soundfile.read(path)[0]).max() < 1.0

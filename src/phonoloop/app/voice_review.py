@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,17 +27,28 @@ class ReviewWish:
     by: str = ""
 
 
-def review_view(folder: Path, *, limit: int, min_trust: float | None = None) -> dict[str, Any]:
+def _nothing_rare(texts: Sequence[ClipText]) -> dict[str, float]:
+    return {}
+
+
+def review_view(
+    folder: Path,
+    *,
+    limit: int,
+    min_trust: float | None = None,
+    rarity: Callable[[Sequence[ClipText]], Mapping[str, float]] = _nothing_rare,
+) -> dict[str, Any]:
     """
     Args:
         min_trust: what is trusted less is left out of the training; the default's where None.
+        rarity: of the sounds of clips, see `coverage.rarity`; rarer clips gain more.
 
     Raises:
         NotFoundError: `voice.no_transcripts`. IntegrityError: `voice.transcript`, `voice.correction`.
     """
     least = TranscribeSettings().min_trust if min_trust is None else min_trust
     texts = settled(read_texts(folder), read_corrections(folder))
-    waiting = review_queue(texts, min_trust=least)
+    waiting = review_queue(texts, min_trust=least, rarity=rarity(texts))
     return {
         "clips": len(texts),
         "waiting": len(waiting),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any, Self
 
@@ -128,13 +128,19 @@ class ClipText:
         return passage_id(self.source_id, self.spans)
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"spans": [[span.start, span.end] for span in self.spans]}
+        spans = [[span.start, span.end] for span in self.spans]
+        return asdict(self) | {"spans": spans} | self._told()
+
+    def _told(self) -> dict[str, Any]:
+        """What other programs look for at the top."""
+        return {"confidence": self.heard.confidence, "duration_s": round(self.duration_s, 3)}
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> Self:
+        own = {field.name for field in fields(cls)}
         return cls(
             **{
-                **raw,
+                **{name: value for name, value in raw.items() if name in own},
                 "spans": tuple(Span(start, end) for start, end in raw["spans"]),
                 "heard": Heard.from_dict(raw["heard"]),
                 "changed": tuple(raw["changed"]),

@@ -94,7 +94,8 @@ def test_the_json_beside_it_keeps_what_was_heard_as_it_was(tmp_path_factory, hea
 def test_the_json_has_confidence_and_language(tmp_path):
     write_texts(tmp_path, [text("c", heard_confidence=0.75)])
     kept = json.loads((tmp_path / TRANSCRIPTS / "c.json").read_text("utf-8"))
-    assert (kept["heard"]["confidence"], kept["language"], kept["text"]) == (0.75, "vi", "xin chào các bạn")
+    assert (kept["confidence"], kept["language"], kept["text"]) == (0.75, "vi", "xin chào các bạn")
+    assert kept["duration_s"] == 1.0
 
 
 def test_a_clip_that_says_nothing_or_was_rejected_has_a_json_and_no_line(tmp_path):

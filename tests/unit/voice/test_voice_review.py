@@ -182,6 +182,17 @@ def test_the_command_lists_for_programs(out):
     assert (told["listed"][0]["clip"], told["listed"][0]["second"]) == ("c1a", "hôm qua giời xấu")
 
 
+def test_the_command_puts_clips_with_rare_sounds_first_where_asked(tmp_path):
+    pytest.importorskip("espeakng_loader", reason="the espeak extra is not installed")
+    common = [text(f"a{n}", "ta đi chơi", start_s=n, heard_second="khác", heard_sounds=5) for n in range(5)]
+    rare = text("z", "gà gáy ghê", start_s=9, heard_second="khác", heard_sounds=5)
+    write_texts(tmp_path, settled([*common, rare], {}))
+    first = [
+        json.loads(run(tmp_path, "--json", *more)[1])["listed"][0]["clip"] for more in ([], ["--rare-sounds"])
+    ]
+    assert first == ["a0", "z"]
+
+
 def test_the_command_corrects_accepts_rejects_and_takes_back(out):
     assert run(out, "correct", "c1", "khác hẳn", "--by", "Lan")[1] == "c1a  human: khác hẳn\n"
     assert next(iter(read_corrections(out).values())).by == "Lan"

@@ -12,7 +12,9 @@ import click
 from phonoloop.app.cli.common import emit, table
 from phonoloop.app.voice_review import ACTIONS, review_view, text_view
 from phonoloop.core.clock import utc_now
+from phonoloop.voice.coverage import rarity as rarity_of
 from phonoloop.voice.review import Reviewer, accept, correct, reject, undo
+from phonoloop.voice.texts import ClipText
 from phonoloop.voice.transcribe import TranscribeSettings
 
 _SHOWN_ID = 10
@@ -30,6 +32,9 @@ _SHOWN_ID = 10
     show_default=True,
     help="What is trusted less is left out of the training.",
 )
+@click.option(
+    "--rare-sounds", is_flag=True, help="Clips with sounds that the others lack gain more (needs espeak)."
+)
 @click.option("--by", default="", help="Who says it; the user's name if not given.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 def review(
@@ -39,6 +44,7 @@ def review(
     *,
     limit: int,
     min_trust: float,
+    rare_sounds: bool,
     by: str,
     as_json: bool,
 ) -> None:
@@ -60,7 +66,8 @@ def review(
         return
     if clips:
         raise click.UsageError("`list` takes no clips.")
-    view = review_view(folder, limit=limit, min_trust=min_trust)
+    rarity = {"rarity": _rarity} if rare_sounds else {}
+    view = review_view(folder, limit=limit, min_trust=min_trust, **rarity)
     emit(as_json, view, lambda: _lines(view))
 
 
@@ -77,6 +84,17 @@ def _change(folder: Path, action: str, clips: Sequence[str], by: str) -> list[di
     else:
         changed = (accept if action == "accept" else reject)(folder, clips, reviewer)
     return [text_view(text) for text in changed]
+
+
+def _rarity(texts: Sequence[ClipText]) -> dict[str, float]:
+    """Of the clips of each language among themselves."""
+    from phonoloop.adapters.espeak import EspeakSynthesizer
+
+    found: dict[str, float] = {}
+    with EspeakSynthesizer() as espeak:
+        for language in sorted({text.language for text in texts}):
+            found |= rarity_of([text for text in texts if text.language == language], espeak, language)
+    return found
 
 
 def _lines(view: dict[str, Any]) -> Iterator[str]:

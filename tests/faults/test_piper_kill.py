@@ -68,11 +68,12 @@ def kill(process):
     process.wait(30)
 
 
-def killed_when(dataset, out, epochs, ready):
+def killed_when(dataset, out, epochs, ready, delay_s=0.0):
     process = begin(dataset, out, epochs)
     while not ready():
         assert process.poll() is None, "it came to its end before it could be killed"
         time.sleep(0.05)
+    time.sleep(delay_s)
     kill(process)
 
 
@@ -150,27 +151,22 @@ def test_each_epoch_was_listened_to(trained):
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_five_kills_come_to_the_undisturbed_end(dataset, tmp_path):
-    """At any moment; no epoch is lost, and the weights are those of a run that nobody disturbed, but for the
-    last bits."""
+    """Once in every epoch, at any moment of it; no epoch is lost, and the weights are those of a run that
+    nobody disturbed, but for rounding (which Adam takes further where a gradient is nothing but rounding)."""
     torch = pytest.importorskip("torch")
-    whole = train_voice(dataset.folder, settings(2), tmp_path / "whole")
-    out, rng, seen = tmp_path / "killed", random.Random(5), 0
-    for _ in range(5):
-        process = begin(dataset, out, 2)
-        try:
-            process.wait(rng.uniform(5.0, 60.0))
-        except subprocess.TimeoutExpired:
-            kill(process)
-        done = len(list(out.glob("epochs/epoch-*/state.ckpt")))
-        assert done >= seen
-        seen = done
-    result = train_voice(dataset.folder, settings(2), out)
-    assert [one["epoch"] for one in result.history] == [1, 2]
+    out, rng = tmp_path / "killed", random.Random(5)
+    for epoch in range(1, 6):
+        killed_when(dataset, out, 6, (out / "epochs" / f"epoch-{epoch:04d}").exists, rng.uniform(0.0, 15.0))
+        assert len(list(out.glob("epochs/epoch-*/epoch.json"))) >= epoch
+    result = train_voice(dataset.folder, settings(6), out)
+    whole = train_voice(dataset.folder, settings(6), tmp_path / "whole")
+    assert [one["epoch"] for one in result.history] == [one["epoch"] for one in whole.history]
+    assert [one["steps"] for one in result.history] == [one["steps"] for one in whole.history]
     assert launchers(out) == []
+    assert whole.history[-1]["loss_g"] == pytest.approx(result.history[-1]["loss_g"], rel=1e-2)
     states = [
-        torch.load(run / "epochs" / "epoch-0002" / "state.ckpt", weights_only=True)["state_dict"]
+        torch.load(run / "epochs" / "epoch-0006" / "state.ckpt", weights_only=True)["state_dict"]
         for run in (tmp_path / "whole", out)
     ]
-    assert whole.history[1]["loss_g"] == pytest.approx(result.history[1]["loss_g"], rel=1e-3)
-    far = [name for name in states[0] if not torch.allclose(states[0][name], states[1][name], atol=2e-3)]
+    far = [name for name in states[0] if not torch.allclose(states[0][name], states[1][name], atol=5e-3)]
     assert far == []

@@ -71,12 +71,13 @@ def say(
     check_hash(path)
     with EspeakSynthesizer() as espeak:
         piper = PiperSynthesizer([path], espeak)
-        chosen = _chosen(piper.names(), speaker)
+        chosen = chosen_speaker(piper.names(), speaker)
         made, rate_hz = speak(text, lambda part: piper.speak(part, voice=chosen, speed=speed, pitch=pitch))
     return Speech(to_int16(made), rate_hz)
 
 
-def _chosen(names: Sequence[str], speaker: str) -> str:
+def chosen_speaker(names: Sequence[str], speaker: str) -> str:
+    """The synthesiser's name of it; the first where none is named. Raises InputError `voice.speaker`."""
     if not speaker:
         return names[0]
     for name in names:

@@ -13,6 +13,7 @@ COMMANDS = {
     "review": ("voice_review", "review", "The clips worth a look: list, accept, correct."),
     "coverage": ("voice_coverage", "coverage", "Which sounds are missing, and sentences that have them."),
     "say": ("voice_say", "say", "Let a voice say something."),
+    "read": ("voice_read", "read", "Let a voice read lines, as recordings for a recogniser to learn from."),
     "list": ("voice_installed", "list_voices", "Voices that are installed."),
     "show": ("voice_installed", "show", "One installed voice: its card, lineage and consent."),
     "export": ("voice_installed", "export", "Copy an installed voice out, for Piper's own player."),

@@ -8,7 +8,8 @@ from phonoloop.voice.train import train_voice
 
 
 def settings(epochs):
-    return TrainSettings(quality="debug", epochs=epochs, batch=3, threads=1, device="cpu")
+    """Few epochs are kept: with Piper's discriminators a checkpoint has 0.6 GB, however small the voice."""
+    return TrainSettings(quality="debug", epochs=epochs, batch=3, threads=1, device="cpu", keep_best=1)
 
 
 if __name__ == "__main__":

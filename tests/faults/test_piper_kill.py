@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -90,7 +91,8 @@ def trained(dataset, tmp_path_factory):
     killed_when(dataset, out, 2, (out / "epochs" / "epoch-0001").exists)
     told = []
     result = train_voice(dataset.folder, settings(2), out, on_progress=told.append)
-    return out, result, told
+    yield out, result, told
+    shutil.rmtree(out)
 
 
 def test_it_resumes_at_the_last_epoch(trained):
@@ -170,3 +172,5 @@ def test_five_kills_come_to_the_undisturbed_end(dataset, tmp_path):
     ]
     far = [name for name in states[0] if not torch.allclose(states[0][name], states[1][name], atol=5e-3)]
     assert far == []
+    for run in (tmp_path / "whole", out):
+        shutil.rmtree(run)

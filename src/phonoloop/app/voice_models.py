@@ -26,10 +26,11 @@ from phonoloop.core.clock import utc_now
 from phonoloop.core.errors import InputError, IntegrityError, NotFoundError
 from phonoloop.core.events import Event
 from phonoloop.core.files import require_empty, switch_link
-from phonoloop.core.ports import Transaction
+from phonoloop.core.ports import BlobStore, Transaction
 from phonoloop.core.units import seconds_to_hours
 from phonoloop.data.manifest import ManifestRow, write_manifest
 from phonoloop.data.model import AuditEntry, Snapshot, Split
+from phonoloop.data.split import SpeakerClaim, enrol, speaker_id_of
 from phonoloop.registry import promote
 from phonoloop.registry.model import Model, TrainingRun
 from phonoloop.voice.card import card, without_consent
@@ -52,8 +53,8 @@ def install(app: App, folder: Path, *, job_id: str = "") -> Model:
     """Takes a voice that was built in `folder` into the data folder. Installing it again changes nothing.
 
     Raises:
-        NotFoundError: `voice.not_built`. IntegrityError: `voice.changed`, its files are not those that were
-            written.
+        NotFoundError: `voice.not_built`. InputError: `speaker.forgotten`, `speaker.name`.
+        IntegrityError: `voice.changed`, its files are not those that were written.
     """
     report, manifest = _read_build(folder)
     model_id = _model_id(report)
@@ -102,6 +103,8 @@ def _publish(
     app.blobs.put(snapshot.manifests[Split.TRAIN.value], rows)
     with app.records.transaction() as tx:
         tx.add(snapshot)
+        for speaker in sorted(report["speakers"]):
+            enrol(tx, SpeakerClaim(speaker), app.ingest.rules.split)
         run = _run(tx, report, snapshot.snapshot_id, job_id=job_id)
     model = Model(
         model_id=_model_id(report),
@@ -182,7 +185,7 @@ def _row(clip: Mapping[str, Any]) -> ManifestRow:
         audio_filepath=f"clips/{clip['clip_id']}.wav",
         text=clip["text"],
         duration=clip["duration_s"],
-        speaker=clip["speaker"],
+        speaker=speaker_id_of(clip["speaker"]) if clip["speaker"] else "",
         extras={name: value for name, value in extras.items() if value != ""},
     )
 
@@ -257,6 +260,13 @@ def voice_view(app: App, name: str) -> dict[str, Any]:
         "sources": report["sources"],
         "card": (folder / CARD).read_text("utf-8"),
     }
+
+
+def write_card(blobs: BlobStore, model: Model) -> None:
+    """The card again, with what was marked since."""
+    report = json.loads(blobs.get(model.artefacts + REPORT))
+    marks = [f"\n**Marked** {mark}: {why}\n" for mark, why in sorted(model.marks.items())]
+    blobs.put(model.artefacts + CARD, (card(report) + "".join(marks)).encode())
 
 
 def export(app: App, name: str, folder: Path, *, actor: str, anyway: bool = False) -> list[Path]:

@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path, PurePath
@@ -21,6 +21,8 @@ from typing import Any
 from phonoloop.app.bootstrap import App
 from phonoloop.core.errors import ConflictError, InputError, NotFoundError
 from phonoloop.core.files import disk_error, sync_folder, write_whole
+from phonoloop.data.sidecar import find_sidecars, read_sidecars
+from phonoloop.data.split import SpeakerClaim, enrol, speaker_id_of
 from phonoloop.voice.data import Consent
 from phonoloop.voice.ingest import Given
 from phonoloop.voice.jobfile import job_files, read_job
@@ -98,11 +100,14 @@ def begin(app: App, about: About) -> dict[str, Any]:
     """Makes the folder of a voice.
 
     Raises:
-        InputError: `voice.name`, `voice.consent`.
+        InputError: `voice.name`, `voice.consent`, `speaker.forgotten`, `speaker.name`.
         ConflictError: `voice.exists`, with something else said of it.
     """
     folder = app.data_dir / "voices" / check_name(about.name)
     consent_of(about.consent)
+    if about.speaker:
+        with app.records.transaction() as tx:
+            enrol(tx, SpeakerClaim(about.speaker), app.ingest.rules.split)
     if (folder / ABOUT).is_file() and about_of(app, about.name) != about:
         raise ConflictError(
             "something else was said of this voice",
@@ -222,10 +227,29 @@ def clip_file(app: App, name: str, clip_id: str) -> Path:
     return path
 
 
-def voices_with(app: App, speaker: str) -> Iterator[Path]:
-    """Folders of voices in which somebody is heard."""
-    for path in sorted((app.data_dir / "voices").glob(f"*/{ABOUT}")):
-        about = about_of(app, path.parent.name)
-        told = _read(path.parent / WORK / REPORT, {}).get("speakers", {})
-        if speaker == about.speaker or speaker in told:
-            yield path.parent
+# ---------------------------------------------------------------- forgetting
+
+
+def voices_of(app: App, speaker_id: str) -> list[str]:
+    """Names of voices that were begun, in which somebody is heard."""
+    begun = sorted((app.data_dir / "voices").glob(f"*/{ABOUT}"))
+    return [path.parent.name for path in begun if _recordings_of(path.parent, speaker_id)]
+
+
+def forget_in_voices(app: App, speaker_id: str) -> None:
+    """Removes a speaker's recordings, and all that was made of the voices in which they are heard. Done again
+    it goes on. What was installed is marked elsewhere."""
+    for name in voices_of(app, speaker_id):
+        folder = folder_of(app, name)
+        # what was made goes first: once the recordings are gone nothing tells whose it was
+        shutil.rmtree(folder / WORK, ignore_errors=True)
+        for path in _recordings_of(folder, speaker_id):
+            for beside in find_sidecars(path):
+                beside.unlink()
+            path.unlink()
+
+
+def _recordings_of(folder: Path, speaker_id: str) -> list[Path]:
+    about = About(**_read(folder / ABOUT, {}))
+    named = ((path, about.speaker or read_sidecars(path).speaker) for path in recordings(folder))
+    return [path for path, name in named if name and speaker_id_of(name) == speaker_id]

@@ -9,6 +9,7 @@ from voice_trainer import stand_in
 
 from phonoloop.app import voice_jobs, voice_models, voice_tools, voice_workshops
 from phonoloop.app.bootstrap import open_app
+from phonoloop.app.forgetting import forget
 from phonoloop.app.http.server import create_api
 from phonoloop.app.settings import Settings
 from phonoloop.app.work import runner_of
@@ -196,6 +197,21 @@ def test_a_recording_of_the_same_name_is_replaced_and_names_are_looked_at(app, c
     for name in (".hidden.wav", "x.json", "noending"):
         assert code_of(send(client, recording, name=name)) == (400, "voice.file_name")
     assert list((app.data_dir / "work").iterdir()) == []
+
+
+def test_a_speaker_who_is_forgotten_is_in_no_voice_any_more(app, client, recording, monkeypatch):
+    stand_in(monkeypatch)
+    begin(client, recording)
+    _, result, _ = build(app, client)
+    done = forget(app, "Lan", actor="An")
+    assert done.models == (result["model_id"],)
+    folder = app.data_dir / "voices/lan"
+    assert list((folder / "recordings").iterdir()) == []
+    assert not (folder / "work").exists()
+    card = client.get("/v1/voices/lan/card").json()
+    assert "speaker/Lan" in card["marks"]
+    assert "**Marked** speaker/Lan" in card["card"]
+    assert code_of(client.post("/v1/voices", json=ABOUT | {"name": "again"})) == (400, "speaker.forgotten")
 
 
 @pytest.mark.parametrize("name", ["../x", "", "a b", "x" * 65, ".x"])

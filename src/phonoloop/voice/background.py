@@ -61,10 +61,10 @@ class _Rule:
 
 _MUSIC_RULES = (
     _Rule(MUSIC, "partials", on=1.6, off=0.8, margin_s=1.0),
-    _Rule(MUSIC, "beat", on=0.5, off=0.35, margin_s=2.5),
+    _Rule(MUSIC, "beat", on=0.42, off=0.33, margin_s=3.5),
     _Rule(MUSIC, "pure", on=0.94, off=0.88, margin_s=1.0),
 )
-_SPEAKERS_RULE = _Rule(SPEAKERS, "combs", on=0.19, off=0.13, margin_s=2.5)
+_SPEAKERS_RULE = _Rule(SPEAKERS, "combs", on=0.19, off=0.13, margin_s=4.0)
 
 
 def find_stretches(blocks: Iterable[np.ndarray], settings: BackgroundSettings | None = None) -> list[Stretch]:

@@ -17,7 +17,7 @@ from phonoloop.voice.data import RATE_HZ
 SPEECH_DBFS = -23.0
 VOICE = "vi-vn-x-south+f2"
 #: a frame counts as speech when it is at most so far below the loudest one, before any noise is added
-_RANGE_DB = 50.0
+_RANGE_DB = 45.0
 _FRAME = 110  # 5 ms
 #: shorter gaps belong to the words: the closures of p, t, k
 _CLOSURE_S = 0.1

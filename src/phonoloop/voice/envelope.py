@@ -31,6 +31,8 @@ _LEAST_RANGE_DB = 12.0
 _LOUD_DB = -45.0
 #: the background itself goes up and down by less than this
 _MARGIN_DB = 3.0
+#: so much a background may change while the floor looks back and ahead
+_DRIFT_DB = 6.0
 #: between syllables it becomes this much quieter
 _SYLLABLES_DB = 12.0
 #: samples; always as many, for a sum may be rounded otherwise when it is one of more
@@ -126,7 +128,19 @@ def rolling_bounds(levels: np.ndarray, *, floor_reach: int, peak_reach: int) -> 
     Digital silence is no background where there is any other: an editor's mute says nothing of the room.
     """
     heard = _background(levels)
-    return _credible(sliding_minimum(heard, floor_reach), -sliding_minimum(-levels, peak_reach))
+    return _credible(_drifting_floor(heard, floor_reach), -sliding_minimum(-levels, peak_reach))
+
+
+def _drifting_floor(levels: np.ndarray, reach: int) -> np.ndarray:
+    """The lowest level within `reach` to both sides; where it was lower before or will be later, the lowest
+    on the other side, which is the background of now, but for no more than a drift."""
+    if levels.size == 0:
+        return levels
+    half = reach // 2
+    aside = np.pad(sliding_minimum(levels, half), half, mode="edge")
+    around = sliding_minimum(levels, reach)
+    now = np.maximum(aside[: levels.size], aside[2 * half :])
+    return np.minimum(now, around + np.float32(_DRIFT_DB))
 
 
 def constant_bounds(levels: Iterable[np.ndarray]) -> Bounds:

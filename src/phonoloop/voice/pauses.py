@@ -14,7 +14,10 @@ import numpy as np
 from phonoloop.voice.envelope import Bounds, frames_of
 
 #: no pause is shorter: the closures of p, t and k are
-_LEAST_PAUSE = frames_of(0.1)
+_LEAST_PAUSE = frames_of(0.12)
+#: so much of a pause is as quiet as the first ones have to be, however low the factor is by then: what may be
+#: louder is a word that fades away. A long n is never that quiet
+_LEAST_CORE = frames_of(0.1)
 #: a shorter sound between two pauses is a click; levels make 20 ms more of it than there is
 _LEAST_SOUND = frames_of(0.08)
 #: how fast the shortest pause shrinks when the factor is lowered
@@ -148,7 +151,8 @@ class _Window:
         runs = _runs(self._quiet(turn)[start:end]) + start
         inside = (runs[:, 0] > start) & (runs[:, 1] < end)
         found = runs[inside & (_lengths(runs) >= self._rules.shortest_pause(turn))]
-        return [(start, end) for start, end in found.tolist()]
+        deep = self._quiet(0)
+        return [(a, b) for a, b in found.tolist() if np.count_nonzero(deep[a:b]) >= _LEAST_CORE]
 
     def _forced(self, start: int, end: int) -> Iterator[_Cut]:
         """In the quietest frames that leave no piece shorter than a third of the longest."""

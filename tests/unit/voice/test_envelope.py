@@ -52,11 +52,13 @@ def test_a_level_is_of_three_frames():
     assert levels_db(powers)[2] == levels_db(powers)[6] == -100
 
 
-def test_the_floor_is_the_lowest_and_the_peak_the_highest_within_reach():
-    levels = [-50, -50, -20, -50, -50, -30, -30]
-    found = bounds(levels, reach=1)
+def test_the_peak_is_the_highest_within_reach():
+    found = bounds([-50, -50, -20, -50, -50, -30, -30], reach=1)
     assert found.peak_db.tolist() == [-50, -20, -20, -20, -30, -30, -30]
-    assert found.floor_db.tolist() == [-50, -50, -50, -50, -50, -50, -42]
+
+
+def test_the_floor_is_the_lowest_on_both_sides_and_the_higher_of_the_two():
+    assert bounds([-50, -52, -20, -51, -50], reach=2).floor_db[2] == -51
 
 
 def test_digital_silence_and_its_edges_are_no_background():
@@ -101,3 +103,12 @@ def test_the_threshold_lies_between_them(floor, peak, share, expected):
 def test_frames_are_of_ten_milliseconds():
     assert frames_of(1.0) == 100
     assert frames_of(3600.0) == pytest.approx(360_818, abs=1)
+
+
+def test_a_background_that_drifts_is_followed_and_one_that_jumps_for_some_decibels():
+    """No deeper than the lowest around it by then; a stretch of talk is no background that jumped."""
+    drifting = bounds(np.linspace(-60, -40, 101), reach=20)
+    assert drifting.floor_db[50] == pytest.approx(-50, abs=0.3)
+    jumped = bounds([-60] * 50 + [-40] * 50, reach=20)
+    assert jumped.floor_db[55] == -54
+    assert jumped.floor_db[45] == -60

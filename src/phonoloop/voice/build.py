@@ -26,7 +26,7 @@ from phonoloop.voice.config import VoiceRecipe
 from phonoloop.voice.data import Source, VoiceClip
 from phonoloop.voice.datasets import DatasetSettings, Utterance, passage_of, read_dataset, write_dataset
 from phonoloop.voice.export import check_voice, voice_files
-from phonoloop.voice.gates import judge_clips
+from phonoloop.voice.gates import REASONS, judge_clips
 from phonoloop.voice.ingest import BlockDecoder, Given, find_files
 from phonoloop.voice.jobfile import JobFile, JobState, job_id_of
 from phonoloop.voice.layout import CLIPS, DATASET, VOICE
@@ -413,7 +413,7 @@ def _nothing_usable(refused: Mapping[str, InputError]) -> InputError:
 
 def _no_clips(clips: Sequence[VoiceClip]) -> InputError:
     counts = Counter(why for clip in clips for why in clip.refused)
-    told = ", ".join(f"{why} {count}" for why, count in counts.most_common())
+    told = "; ".join(f"{count} [{why}]: {REASONS.get(why, why)}" for why, count in counts.most_common(4))
     return InputError(
         f"none of {len(clips)} clips can be used ({told or 'nobody speaks'})",
         code="voice.no_clips",

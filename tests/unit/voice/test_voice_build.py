@@ -5,19 +5,28 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
+import soxr
 
 from phonoloop.core.errors import CancelledError, InputError, NotFoundError
+from phonoloop.testing.music import music
 from phonoloop.testing.sounds import silence, speech_like, write_media
 from phonoloop.testing.voice_material import request, run, talk, tree, write_material
 from phonoloop.voice import stages
 from phonoloop.voice.build import Until
+from phonoloop.voice.config import VoiceRecipe
 from phonoloop.voice.data import RATE_HZ, Consent
 from phonoloop.voice.ingest import Given
 from phonoloop.voice.metadata import read_rows, read_texts
 from phonoloop.voice.review import Reviewer, correct, reject
+
+
+def telephone():
+    return soxr.resample(talk(3, 1), 16_000, 8_000)
 
 
 @pytest.fixture(scope="module")
@@ -260,3 +269,19 @@ def test_clips_are_sixteen_bit_mono_at_the_rate_of_voices(made):
         info = soundfile.info(path)
         assert (info.samplerate, info.channels, info.subtype) == (RATE_HZ, 1, "PCM_16")
         assert np.abs(soundfile.read(path)[0]).max() < 1.0
+
+
+@pytest.mark.parametrize(
+    ("sound", "rate_hz", "why"),
+    [(partial(music, "band", 20.0), 16_000, "music"), (telephone, 8_000, "narrow_band")],
+    ids=["music", "telephone"],
+)
+def test_what_makes_no_voice_is_kept_out_and_explained(tmp_path, sound, rate_hz, why):
+    (tmp_path / "in").mkdir()
+    write_media(tmp_path / "in" / "a.wav", sound(), rate_hz)
+    wanted = request(tmp_path / "in", tmp_path / "out", until=Until.SEGMENT)
+    with pytest.raises(InputError) as caught:
+        run(replace(wanted, recipe=VoiceRecipe()))
+    assert caught.value.code in ("voice.no_clips", "voice.nothing_usable")
+    assert f"[{why}]" in caught.value.message
+    assert caught.value.hint

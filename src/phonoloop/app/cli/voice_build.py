@@ -174,8 +174,11 @@ def _lines(report: dict[str, Any]) -> Iterator[str]:
 
 
 def _clips_lines(report: dict[str, Any]) -> Iterator[str]:
+    from phonoloop.voice.gates import REASONS
+
+    for why, count in report["refused_clips"].items():
+        yield f"Refused clips: {count} [{why}]: {REASONS.get(why, why)}"
     told = (
-        ("Refused clips", report["refused_clips"]),
         ("Left out", report["left_out"]),
         ("Marked seconds", report["marked_s"]),
         ("Texts", report["texts"]),

@@ -22,6 +22,9 @@ from phonoloop.wakeword.tail import Peaks, counted_logit, fit_tail, logit, peaks
 from phonoloop.wakeword.trigger import TriggerSettings
 
 TARGET_PER_HOUR = 0.5
+#: logits by which phrases and talk of another kind than the tuning stream's reach higher, about
+#: (docs/adr/0004-wake-threshold.md)
+OTHER_KIND = 0.5
 #: averages over three and four steps lost more phrases in noise than they gained elsewhere
 SMOOTHING_STEPS = (1, 2)
 #: with fewer positives the smoothing is not chosen by them
@@ -66,8 +69,8 @@ class OperatingPoint:
     """What was chosen, and what it was chosen by.
 
     Attributes:
-        expected_per_hour: on other audio of the same kind, by the tail of the peaks; None where there
-            were too few peaks to say.
+        expected_per_hour: on other audio of the same kind, by the tail of the peaks, below the target to
+            leave room for audio of another kind; None where there were too few peaks to say.
         reached: whether the target is expected to be met at all.
         hours, events: of the tuning negatives, and what fires in them at this threshold.
         missed, positives: likewise of the tuning positives.
@@ -148,16 +151,21 @@ def _margin(positives: Scored, trigger: TriggerSettings) -> float:
     return min(float(above), _SAFE)
 
 
-def threshold_logit(peaks: Peaks, target_per_hour: float) -> tuple[float, float | None]:
-    """(where the threshold goes, how many events an hour are expected there on other audio).
+def threshold_logit(
+    peaks: Peaks, target_per_hour: float, *, margin: float = 0.0
+) -> tuple[float, float | None]:
+    """(where the threshold goes, how many events an hour are expected there on audio of the stream's kind).
 
     Never below what the stream itself can afford.
+
+    Args:
+        margin: logits above where audio of that kind would have it.
     """
     counted = counted_logit(peaks.logits, peaks.hours, target_per_hour)
     tail = fit_tail(peaks)
     if tail is None:
-        return max(counted, _LOWEST), None
-    chosen = max(counted, tail.at_rate(target_per_hour), _LOWEST)
+        return max(counted, _LOWEST) + margin, None
+    chosen = max(counted, tail.at_rate(target_per_hour), _LOWEST) + margin
     return chosen, tail.rate(chosen)
 
 
@@ -165,7 +173,7 @@ def _at_smoothing(
     positives: Scored, negatives: Scored, steps: int, target_per_hour: float, cooldown_s: float
 ) -> OperatingPoint:
     peaks = peaks_of(negatives, steps, cooldown_s=cooldown_s)
-    wanted, expected = threshold_logit(peaks, target_per_hour)
+    wanted, expected = threshold_logit(peaks, target_per_hour, margin=OTHER_KIND)
     trigger = TriggerSettings(probability(min(wanted, _HIGHEST)), steps, cooldown_s)
     return OperatingPoint(
         trigger=trigger,

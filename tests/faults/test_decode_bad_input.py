@@ -205,8 +205,8 @@ class TestChild:
             running = type(decoder._child._running)
             answer = running.answer
 
-            def interrupted(child, pcm, deadline):
-                answer(child, pcm, deadline)
+            def interrupted(child, *given):
+                answer(child, *given)
                 raise KeyboardInterrupt
 
             monkeypatch.setattr(running, "answer", interrupted)

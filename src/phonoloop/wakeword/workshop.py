@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import datetime
 import json
-import re
-import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from phonoloop.core.clock import utc_now
-from phonoloop.core.errors import ConflictError, IntegrityError, ResourceError
-from phonoloop.core.files import write_whole
-from phonoloop.core.ids import run_id
+from phonoloop.core.errors import ConflictError, IntegrityError
+from phonoloop.core.files import disk_error, write_whole
+from phonoloop.core.ids import run_id, slug
 from phonoloop.jobs.progress import Eta
 from phonoloop.training.progress import OnProgress, Progress
 
@@ -81,12 +79,7 @@ class Workshop:
             with (self.folder / LOG).open("a", encoding="utf-8") as file:
                 file.write(f"{stamp} {line}\n")
         except OSError as error:
-            raise ResourceError(
-                f"cannot be written ({error.strerror})",
-                code="resource.disk",
-                subject=str(self.folder / LOG),
-                hint="Name a folder that can be written to, and free disk space",
-            ) from error
+            raise disk_error(self.folder / LOG, error) from error
 
 
 def claim(folder: Path, wanted: Mapping[str, Any], *, name: str) -> dict[str, Any]:
@@ -107,7 +100,7 @@ def claim(folder: Path, wanted: Mapping[str, Any], *, name: str) -> dict[str, An
     if not path.is_file():
         began = utc_now()
         # a name may be taken in the folder where models are installed; the time tells them apart
-        config = {**wanted, "model_id": f"{slug(name)}-{run_id(began, lambda _: False)}"}
+        config = {**wanted, "model_id": f"{slug(name, otherwise='wake')}-{run_id(began, lambda _: False)}"}
         config["began_at"] = began.astimezone(datetime.UTC).isoformat(timespec="seconds")
         write_whole(path, json.dumps(config, ensure_ascii=False, indent=1).encode())
         return config
@@ -134,10 +127,3 @@ def read_config(folder: Path) -> dict[str, Any]:
             subject=str(folder / CONFIG),
             hint="Delete the folder and start again",
         ) from error
-
-
-def slug(phrase: str) -> str:
-    """A phrase as part of a file name: `Cà phê!` to `ca-phe`."""
-    plain = unicodedata.normalize("NFD", phrase.lower().replace("đ", "d"))
-    kept = "".join(ch for ch in plain if not unicodedata.combining(ch))
-    return re.sub(r"[^a-z0-9]+", "-", kept).strip("-")[:40] or "wake"

@@ -8,12 +8,10 @@ The records say what there is; the link follows them, and is put right wherever 
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +23,7 @@ from phonoloop.core import events, ids
 from phonoloop.core.clock import utc_now
 from phonoloop.core.errors import InputError, IntegrityError, NotFoundError
 from phonoloop.core.events import Event
-from phonoloop.core.files import require_empty, switch_link
+from phonoloop.core.files import one_at_a_time, require_empty, switch_link
 from phonoloop.core.ports import BlobStore, Transaction
 from phonoloop.core.units import seconds_to_hours
 from phonoloop.data.manifest import ManifestRow, write_manifest
@@ -226,21 +224,12 @@ def find_voice(tx: Transaction, name: str) -> Model:
 def follow(app: App, name: str) -> None:
     """Makes the link of this name point at its newest voice."""
     folder = voices_folder(app.data_dir)
-    with _alone(folder):
+    with one_at_a_time(folder):
         with app.records.transaction() as tx:
             model = find_voice(tx, name)
         link = folder / name
         if not link.is_symlink() or os.readlink(link) != model.run_id:
             switch_link(link, model.run_id)
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One process at a time reads the records and switches: or an older choice could come last."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def voices_view(app: App) -> list[dict[str, Any]]:

@@ -14,14 +14,13 @@ import shutil
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import date
 from pathlib import Path, PurePath
 from typing import Any
 
 from phonoloop.app.bootstrap import App
 from phonoloop.core.errors import ConflictError, InputError, NotFoundError
 from phonoloop.core.files import disk_error, sync_folder, write_whole
-from phonoloop.data.sidecar import find_sidecars, read_sidecars
+from phonoloop.data.sidecar import consent_lacks, find_sidecars, read_sidecars
 from phonoloop.data.split import SpeakerClaim, enrol, speaker_id_of
 from phonoloop.voice.data import Consent
 from phonoloop.voice.ingest import Given
@@ -53,22 +52,13 @@ def consent_of(said: Mapping[str, str]) -> Consent | None:
     given = {part: str(said.get(part, "")).strip() for part in ("who", "purpose", "date")}
     if not any(given.values()):
         return None
-    if all(given.values()) and _is_date(given["date"]):
+    if not (missing := consent_lacks(given)):
         return Consent(**given)
-    missing = ", ".join(part for part, text in given.items() if not text)
     raise InputError(
-        f"the consent lacks {missing or 'a date as in 2026-11-20'}",
+        f"the consent lacks {missing}",
         code="voice.consent",
         hint="Say who agreed, to what, and when",
     )
-
-
-def _is_date(text: str) -> bool:
-    try:
-        date.fromisoformat(text[:10])
-    except ValueError:
-        return False
-    return True
 
 
 def check_name(name: str) -> str:

@@ -9,18 +9,14 @@ does not.
 
 from __future__ import annotations
 
-import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from phonoloop.app.bootstrap import App
 from phonoloop.app.champion import artefact_dir
 from phonoloop.app.views import plain
 from phonoloop.core.errors import ConflictError, NotFoundError
-from phonoloop.core.files import switch_link
+from phonoloop.core.files import one_at_a_time, switch_link
 from phonoloop.core.ports import BlobStore, Transaction
 from phonoloop.registry import promote as registry
 from phonoloop.registry.model import Champion, Model
@@ -108,7 +104,7 @@ def rollback(app: App, *, actor: str) -> Champion:
 def follow(app: App) -> str:
     """Makes the link point where the records say; gives the run that serves, empty for none."""
     link = current_folder(app.data_dir)
-    with _alone(link.parent):
+    with one_at_a_time(link.parent):
         with app.records.transaction() as tx:
             pointer = tx.get(Champion, KIND)
             model = registry.model_of(tx, pointer.model_id) if pointer else None
@@ -117,15 +113,6 @@ def follow(app: App) -> str:
         if not link.is_symlink() or os.readlink(link) != model.run_id:
             switch_link(link, model.run_id)
         return model.run_id
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One process at a time reads the records and switches: or an older choice could come last."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def detectors_view(app: App) -> list[dict[str, Any]]:

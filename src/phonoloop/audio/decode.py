@@ -43,20 +43,18 @@ class DecodeLimits:
     max_input_bytes: int = 8 << 30
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Decoded:
-    """A decoded file.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Known:
+    """What is known of a file that was decoded.
 
     Attributes:
-        pcm: int16 (n,), mono, the mean of the channels.
-        rate_hz: of `pcm`.
+        rate_hz: of the samples that came out.
         source_rate_hz: what the file had; likewise `channels`.
         container: ffmpeg's name, e.g. `mp3` or `matroska,webm`.
         truncated: the file ends before its header says it should, or in a broken packet.
         damaged_packets: packets that were left out because they cannot be decoded.
     """
 
-    pcm: np.ndarray
     rate_hz: int
     source_rate_hz: int
     channels: int
@@ -64,28 +62,32 @@ class Decoded:
     codec: str
     truncated: bool = False
     damaged_packets: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Decoded(_Known):
+    """A decoded file.
+
+    Attributes:
+        pcm: int16 (n,), mono, the mean of the channels.
+    """
+
+    pcm: np.ndarray
 
     @property
     def duration_s(self) -> float:
         return self.pcm.size / self.rate_hz
 
 
-@dataclass(frozen=True, slots=True)
-class DecodedFacts:
-    """What is known of a file that was decoded in blocks; fields as those of `Decoded`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodedFacts(_Known):
+    """A file that was decoded in blocks.
 
     Attributes:
-        samples: how many were given out, at `rate_hz`.
+        samples: how many were given out.
     """
 
     samples: int
-    rate_hz: int
-    source_rate_hz: int
-    channels: int
-    container: str
-    codec: str
-    truncated: bool = False
-    damaged_packets: int = 0
 
     @property
     def duration_s(self) -> float:

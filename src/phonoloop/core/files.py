@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +50,16 @@ def switch_link(link: Path, target: str) -> None:
     temporary.symlink_to(target, target_is_directory=True)
     os.replace(temporary, link)
     sync_folder(link.parent)
+
+
+@contextmanager
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """One process at a time reads the records and switches a link in the folder: or an older choice could
+    come last. The others wait."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def require_empty(folder: Path) -> None:

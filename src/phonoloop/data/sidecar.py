@@ -164,15 +164,22 @@ def sidecar_fields(raw: Mapping[str, Any], path: Path) -> dict[str, Any]:
 def _consent(raw: Mapping[str, Any], path: Path) -> dict[str, str]:
     """A consent of which a part is not known is none, and whoever wrote it should hear of it."""
     record = {part: _clean(raw.get(part, ""), f"{part} of the consent", path) for part in _CONSENT}
-    missing = [part for part in _CONSENT if not record[part]]
-    if missing or not _is_date(record["date"]):
+    if missing := consent_lacks(record):
         raise ManifestError(
-            f"the consent beside the audio lacks {', '.join(missing) or 'a date as in 2026-11-20'}",
+            f"the consent beside the audio lacks {missing}",
             code="sidecar.consent",
             subject=str(path),
             hint='Write {"who": …, "purpose": …, "date": "2026-11-20"}, or a plain text',
         )
     return record
+
+
+def consent_lacks(record: Mapping[str, str]) -> str:
+    """What a consent {who, purpose, date} lacks, in words; empty where it is whole."""
+    missing = [part for part in _CONSENT if not record[part]]
+    if not missing and _is_date(record["date"]):
+        return ""
+    return ", ".join(missing) or "a date as in 2026-11-20"
 
 
 def _is_date(text: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -28,25 +28,18 @@ def sentences(text: str) -> list[str]:
 
 def _shortened(sentence: str) -> Iterator[str]:
     pieces = _COMMA.split(sentence) if len(sentence) > _LONGEST else [sentence]
+    yield from _packed(part for whole in pieces for part in _packed(whole.split()))
+
+
+def _packed(pieces: Iterable[str]) -> Iterator[str]:
+    """As many in a row as are not too long together."""
     held = ""
-    for piece in (part for whole in pieces for part in _by_words(whole)):
+    for piece in pieces:
         if held and len(held) + len(piece) >= _LONGEST:
             yield held
             held = piece
         else:
             held = f"{held} {piece}".strip()
-    if held:
-        yield held
-
-
-def _by_words(text: str) -> Iterator[str]:
-    held = ""
-    for word in text.split():
-        if held and len(held) + len(word) >= _LONGEST:
-            yield held
-            held = word
-        else:
-            held = f"{held} {word}".strip()
     if held:
         yield held
 

@@ -11,9 +11,7 @@ worker hears a clip, and in which order they finish, changes nothing.
 from __future__ import annotations
 
 import json
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -29,6 +27,7 @@ from phonoloop.core.errors import AudioError, CancelledError, ConfigError, Input
 from phonoloop.core.files import write_whole
 from phonoloop.core.ids import canonical_json, content_id
 from phonoloop.core.speech import Phonemiser, Transcriber, Transcription
+from phonoloop.core.threads import in_order
 from phonoloop.core.units import CANONICAL_RATE_HZ
 from phonoloop.text.normalise import is_vietnamese
 from phonoloop.text.syllable_errors import split_syllables
@@ -217,24 +216,7 @@ def hear_all(
         finally:
             free.put(number)
 
-    yield from _in_order(clips, work, workers)
-
-
-def _in_order(
-    clips: Iterable[VoiceClip], work: Callable[[VoiceClip], Heard], workers: int
-) -> Iterator[tuple[VoiceClip, Heard]]:
-    under_way: deque[tuple[VoiceClip, Future[Heard]]] = deque()
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="transcribe")
-    try:
-        for clip in clips:
-            under_way.append((clip, pool.submit(work, clip)))
-            if len(under_way) >= _AHEAD * workers:
-                first, future = under_way.popleft()
-                yield first, future.result()
-        for first, future in under_way:
-            yield first, future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+    yield from in_order(clips, work, workers=workers, ahead=_AHEAD, name="transcribe")
 
 
 def _hear(clip: VoiceClip, known: Known | None, hearing: Hearing, *, language: str, worker: int) -> Heard:

@@ -10,7 +10,7 @@ beside what the network itself says to the recordings held out (cross-fitting: S
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from phonoloop.wakeword.batches import Pools
 from phonoloop.wakeword.config import WakeRecipe
 from phonoloop.wakeword.division import Division
 from phonoloop.wakeword.features import fold_pool
+from phonoloop.wakeword.infer import ScoreStream
 from phonoloop.wakeword.layers import State
 from phonoloop.wakeword.model import WakeNet
 from phonoloop.wakeword.streams import Scored, lay_out_negatives, score
@@ -82,23 +83,15 @@ class Hearing:
     def step_samples(self) -> int:
         return self.model.step_samples
 
-    def stream(self) -> _Stream:
+    def stream(self) -> ScoreStream:
         self.model.eval()
-        return _Stream(self.model, self.model.initial_state(1))
+        return ScoreStream(self)
 
+    def initial_state(self) -> State:
+        return self.model.initial_state(1)
 
-@dataclass
-class _Stream:
-    model: WakeNet
-    state: State
-    waiting: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
-
-    def push(self, samples: np.ndarray) -> np.ndarray:
-        audio = np.concatenate([self.waiting, samples])
-        whole = len(audio) // self.model.step_samples * self.model.step_samples
-        self.waiting = audio[whole:]
-        if not whole:
-            return np.zeros(0, np.float32)
+    def run(self, audio: np.ndarray, state: State) -> tuple[np.ndarray, State]:
+        """As `infer.StreamGraph.run`."""
         with torch.inference_mode():
-            logits, self.state = self.model.step(torch.from_numpy(audio[None, :whole].copy()), self.state)
-            return torch.sigmoid(logits)[0].numpy()
+            logits, after = self.model.step(torch.from_numpy(audio.copy()), state)
+            return torch.sigmoid(logits)[0].numpy(), after

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import onnxruntime
@@ -137,10 +137,21 @@ class WakeModel:
         return ScoreStream(self.graph)
 
 
+class Steps(Protocol):
+    """What goes on from step to step: a `StreamGraph`, or a network that is no graph yet."""
+
+    @property
+    def step_samples(self) -> int: ...
+
+    def initial_state(self) -> Any: ...
+
+    def run(self, audio: np.ndarray, state: Any) -> tuple[np.ndarray, Any]: ...
+
+
 class ScoreStream:
     """Scores of audio that comes in pieces. Where it is cut changes nothing."""
 
-    def __init__(self, graph: StreamGraph) -> None:
+    def __init__(self, graph: Steps) -> None:
         self._graph = graph
         self.reset()
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,6 +19,7 @@ from phonoloop.audio.augment import change_speed
 from phonoloop.core.errors import InputError, PhonoloopError, UnavailableError
 from phonoloop.core.ids import content_id
 from phonoloop.core.speech import Synthesizer
+from phonoloop.core.threads import in_order
 from phonoloop.wakeword.confusables import Confusable
 from phonoloop.wakeword.phrase import Phrase
 from phonoloop.wakeword.spelled import Accent, PhonemeSpeaker, accent, inventory, named_words
@@ -257,18 +257,8 @@ def spoken_or_error(
 ) -> Iterator[tuple[Utterance, Spoken | PhonoloopError]]:
     """As `speak`, with each utterance beside what became of it."""
     by_name = {one.name: one for one in synthesizers}
-    waiting: deque[tuple[Utterance, Future[Spoken | PhonoloopError]]] = deque()
-    with ThreadPoolExecutor(workers, thread_name_prefix="speaking") as threads:
-        try:
-            for utterance in plan:
-                waiting.append((utterance, threads.submit(_attempt, utterance, by_name)))
-                if len(waiting) >= _AHEAD * workers:
-                    done, future = waiting.popleft()
-                    yield done, future.result()
-            for done, future in waiting:
-                yield done, future.result()
-        finally:
-            threads.shutdown(cancel_futures=True)
+    attempt = partial(_attempt, by_name=by_name)
+    yield from in_order(plan, attempt, workers=workers, ahead=_AHEAD, name="speaking")
 
 
 def _attempt(utterance: Utterance, by_name: dict[str, Any]) -> Spoken | PhonoloopError:

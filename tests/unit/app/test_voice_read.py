@@ -1,6 +1,7 @@
 """`phonoloop voice read`: a voice's recordings for a recogniser, kept out of what it is measured on."""
 
 import json
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -16,14 +17,6 @@ from phonoloop.data.sidecar import read_sidecars
 from phonoloop.data.split import pin_speaker
 
 LINES = ["Xin chào.", "Tạm biệt.", "", "  ", "Xin chào. "]
-
-
-class Espeak:
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        pass
 
 
 class Piper:
@@ -48,7 +41,7 @@ class Piper:
 
 @pytest.fixture(autouse=True)
 def spoken(monkeypatch):
-    monkeypatch.setattr(voice_reading, "EspeakSynthesizer", Espeak)
+    monkeypatch.setattr(voice_reading, "EspeakSynthesizer", nullcontext)
     monkeypatch.setattr(voice_reading, "PiperSynthesizer", Piper)
     monkeypatch.setattr(Piper, "said", 0)
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import sys
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -17,14 +18,6 @@ from phonoloop.audio.wav import read_wav, wav_info
 from phonoloop.core.errors import InputError, IntegrityError, NotFoundError
 
 RATE_HZ = 22_050
-
-
-class Espeak:
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        pass
 
 
 class Piper:
@@ -45,7 +38,7 @@ class Piper:
 
 @pytest.fixture(autouse=True)
 def spoken(monkeypatch):
-    monkeypatch.setattr(voice_speaking, "EspeakSynthesizer", Espeak)
+    monkeypatch.setattr(voice_speaking, "EspeakSynthesizer", nullcontext)
     monkeypatch.setattr(voice_speaking, "PiperSynthesizer", Piper)
 
 

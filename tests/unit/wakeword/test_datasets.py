@@ -352,7 +352,14 @@ class WavDecoder:
         from phonoloop.audio.decode import Decoded
 
         pcm = np.rint(read_wav(path) * 32768).astype(np.int16)
-        return Decoded(pcm, rate_hz, rate_hz, 1, "wav", "pcm_s16le")
+        return Decoded(
+            pcm=pcm,
+            rate_hz=rate_hz,
+            source_rate_hz=rate_hz,
+            channels=1,
+            container="wav",
+            codec="pcm_s16le",
+        )
 
 
 # ---------------------------------------------------------------- forgetting

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, Query, Response, UploadFile
@@ -13,10 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from phonoloop.app import voice_models, voice_workshops
 from phonoloop.app.http.state import CurrentActor, CurrentApp
 from phonoloop.app.http.uploads import kept
+from phonoloop.app.overrides import refuse_paths
 from phonoloop.app.views import plain
 from phonoloop.app.voice_jobs import VoiceWish, submit_voice
 from phonoloop.app.voice_review import ReviewWish, review_clip, review_view
-from phonoloop.core.errors import ConfigError, InputError
+from phonoloop.core.errors import InputError
 
 router = APIRouter(prefix="/v1/voices")
 
@@ -142,25 +142,11 @@ def _no_metadata(message: str) -> InputError:
 @router.post("/{name}/build", status_code=202)
 def build(app: CurrentApp, name: str, wish: BuildVoice) -> dict[str, Any]:
     """Queues the build; the answer is its job. What is done already is not done again."""
-    refuse_paths(wish.config_overrides)
+    refuse_paths(wish.config_overrides, _PATHS, what="files", hint="Set it in a recipe on the server")
     job = submit_voice(
         app, VoiceWish(name=name, until=wish.until, recipe=wish.recipe, overrides=wish.config_overrides)
     )
     return plain(job)
-
-
-def refuse_paths(overrides: Mapping[str, Any], where: str = "") -> None:
-    """Raises ConfigError `train.no_paths`: files on the server are for whoever runs it to name."""
-    for name, value in overrides.items():
-        if str(name).split(".")[-1] in _PATHS:
-            raise ConfigError(
-                "files cannot be named over HTTP",
-                code="train.no_paths",
-                subject=f"{where}{name}",
-                hint="Set it in a recipe on the server",
-            )
-        if isinstance(value, Mapping):
-            refuse_paths(value, f"{where}{name}.")
 
 
 @router.get("/{name}/segments")

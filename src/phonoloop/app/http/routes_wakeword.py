@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import PurePath
 from typing import Annotated, Any
@@ -15,9 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from phonoloop.app import wakeword_datasets as views
 from phonoloop.app.http.state import CurrentActor, CurrentApp
 from phonoloop.app.http.uploads import check_is_audio, kept
+from phonoloop.app.overrides import refuse_paths
 from phonoloop.app.views import plain
 from phonoloop.app.wakeword_training import WakeWish, submit_wakeword
-from phonoloop.core.errors import ConfigError, InputError
+from phonoloop.core.errors import InputError
 from phonoloop.wakeword import datasets
 from phonoloop.wakeword.clips import Label
 from phonoloop.wakeword.datasets_add import add_file
@@ -222,27 +222,10 @@ def train(app: CurrentApp, request: TrainRequest) -> dict[str, Any]:
     what is missing."""
     given = request.model_dump()
     overrides = given.pop("config_overrides")
-    refuse_paths(overrides)
+    hint = "Set it in a recipe on the server, and name that with WAKEWORD_RECIPE"
+    refuse_paths(overrides, ("backbone",), what="a backbone", hint=hint)
     others = tuple(given.pop("negative_datasets"))
     return plain(submit_wakeword(app, WakeWish(**given, negative_datasets=others, overrides=overrides)))
-
-
-def refuse_paths(overrides: Mapping[str, Any], where: str = "") -> None:
-    """A backbone is a folder or a download: that is for whoever runs the server to name, in a recipe.
-
-    Raises:
-        ConfigError: `train.no_paths`.
-    """
-    for name, value in overrides.items():
-        if str(name).split(".")[-1] == "backbone":
-            raise ConfigError(
-                "a backbone cannot be named over HTTP",
-                code="train.no_paths",
-                subject=f"{where}{name}",
-                hint="Set it in a recipe on the server, and name that with WAKEWORD_RECIPE",
-            )
-        if isinstance(value, Mapping):
-            refuse_paths(value, f"{where}{name}.")
 
 
 @router.post("/datasets/{dataset_id}/purge")

@@ -2,6 +2,10 @@
 
 What a stage makes is kept by what it was made of (see `voice.store`), so the same call goes on where an
 earlier one was killed, and other settings repeat only what they change.
+
+The clips of a recording are heard as soon as the recording is cut, while the next ones still are. Which of
+them that is decides the recording alone: gates that compare recordings come after the last, and what was
+heard of clips that those refuse is kept, but has no line.
 """
 
 from __future__ import annotations
@@ -13,8 +17,6 @@ from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from phonoloop.audio.wav import read_wav
 from phonoloop.core.errors import AudioError, InputError
@@ -46,7 +48,7 @@ from phonoloop.voice.store import Store, opened
 from phonoloop.voice.teller import Teller
 from phonoloop.voice.texts import ClipText
 from phonoloop.voice.train import checkpoints, run_key, train_voice
-from phonoloop.voice.transcribe import Ears, Hearing, heard_path, transcribe
+from phonoloop.voice.transcribe import Ears, Hearing, Workers, transcribe_by
 
 #: raise it when the same clips would make another dataset
 DATASET_VERSION = 1
@@ -155,16 +157,32 @@ class _Way:
     store: Store
     teller: Teller
     job: JobFile
+    _audio: dict[str, Path] = field(default_factory=dict)
 
     def go(self) -> dict[str, Any]:
+        with Workers(self._hearing()) as workers:
+            return self._go(workers)
+
+    def _hearing(self) -> Hearing:
+        cache = self.store.root / "transcribe" / "heard"
+        cache.mkdir(parents=True, exist_ok=True)
+        return Hearing(
+            read=lambda clip: read_wav(self._audio[clip.clip_id]),
+            cache=cache,
+            language=self.request.language,
+            ears=self.tools.ears,
+            settings=self.request.recipe.transcribe,
+        )
+
+    def _go(self, workers: Workers) -> dict[str, Any]:
         out, until = self.request.out_dir, self.request.until
-        made = self._recordings()
+        made = self._recordings(workers)
         publish_files(out / CLIPS, _audio_of(made))
         write_segments(out, made.cuts)
         if until is Until.SEGMENT:
             drop_later(out, texts=True)
             return self._end(made)
-        made = replace(made, texts=tuple(self._texts(made)))
+        made = replace(made, texts=tuple(self._texts(made, workers)))
         if until is Until.TRANSCRIBE:
             drop_later(out, texts=False)
             return self._end(made)
@@ -175,10 +193,10 @@ class _Way:
 
     # ------------------------------------------------------------ recordings
 
-    def _recordings(self) -> Made:
+    def _recordings(self, workers: Workers) -> Made:
         """Every recording in clips, by source; what cannot be used is counted and stays where it is.
 
-        Raises InputError `voice.nothing_usable`, `voice.no_clips`.
+        Raises InputError `voice.nothing_usable`, `voice.no_clips`; what a recogniser raises.
         """
         request, refused, cuts = self.request, {}, {}
         stages = SourceStages(
@@ -193,7 +211,8 @@ class _Way:
                 self.teller.log(f"refused {path.name}: [{error.code}] {error.message}")
             else:
                 cuts[cut.source.source_id] = cut
-            self._tell_recordings(cuts.values(), refused)
+                self._ask(workers, cut)
+            self._tell_recordings(cuts.values(), refused, workers.done())
         if not cuts:
             raise _nothing_usable(refused)
         ordered = tuple(sorted(cuts.values(), key=lambda cut: cut.source.source_id))
@@ -224,13 +243,22 @@ class _Way:
         self.teller.begin("process", share(0.6))
         return stages.process(taken, stretches, segments)
 
-    def _tell_recordings(self, cuts: Iterable[Cut], refused: Mapping[str, InputError]) -> None:
+    def _ask(self, workers: Workers, cut: Cut) -> None:
+        """Has the clips heard that nothing in their own recording speaks against."""
+        self._audio |= {clip.clip_id: cut.audio_of(clip) for clip in cut.clips}
+        if self.request.until is not Until.SEGMENT:
+            workers.ask_all(cut.source, judge_clips(cut.clips, self.request.recipe.gates))
+
+    def _tell_recordings(
+        self, cuts: Iterable[Cut], refused: Mapping[str, InputError], transcribed: int
+    ) -> None:
         cuts = sorted(cuts, key=lambda cut: cut.source.source_id)
         self.job.update(
             ingested={cut.source.source_id: cut.source.name for cut in cuts},
             refused={name: refused[name].code for name in sorted(refused)},
             separated=tuple(cut.source.source_id for cut in cuts),
             segments_saved=sum(len(cut.segments) for cut in cuts),
+            transcribed_count=transcribed,
         )
 
     def _judged(self, cuts: Sequence[Cut]) -> list[VoiceClip]:
@@ -242,30 +270,22 @@ class _Way:
 
     # ------------------------------------------------------------ texts
 
-    def _texts(self, made: Made) -> list[ClipText]:
+    def _texts(self, made: Made, workers: Workers) -> list[ClipText]:
         """Raises InputError `voice.no_texts`."""
-        self.teller.begin("transcribe")
         usable = sum(not clip.refused for clip in made.clips)
-        heard = _Counter(usable, self.teller, self.job)
-        hearing = Hearing(
-            read=_reader(made),
-            cache=self.store.root / "transcribe" / "heard",
-            language=self.request.language,
-            ears=self.tools.ears,
-            settings=self.request.recipe.transcribe,
-        )
-        hearing.cache.mkdir(parents=True, exist_ok=True)
-        texts = transcribe(
+        heard = _Counter(usable, workers, self.teller, self.job)
+        self.teller.begin("transcribe", heard.share())
+        texts = transcribe_by(
+            workers,
             made.clips,
-            {cut.source.source_id: cut.source for cut in made.cuts},
-            hearing,
+            made.sources,
             out=self.request.out_dir,
             on_clip=heard,
             should_stop=self.teller.should_stop,
         )
-        for text in texts:
-            if heard_path(hearing, text).exists():
-                self.store.use(heard_path(hearing, text))
+        for path in workers.kept():
+            self.teller.look()
+            self.store.use(path)
         if not any(text.text and not text.rejected for text in texts):
             raise _no_texts(self.tools.ears)
         return texts
@@ -347,15 +367,25 @@ class _Counter:
     """Tells how many clips have a text; the job file every so often."""
 
     clips: int
+    workers: Workers
     teller: Teller
     job: JobFile
     _done: int = 0
 
     def __call__(self, clip: VoiceClip) -> None:
         self._done += 1
-        self.teller.tell(self._done / self.clips)
+        self.teller.tell(self.share())
         if self._done % _TELL_EVERY == 0 or self._done == self.clips:
-            self.job.update(transcribed_count=self._done)
+            self.job.update(transcribed_count=self._heard())
+
+    def share(self) -> float:
+        return self._heard() / max(1, self.clips)
+
+    def _heard(self) -> int:
+        """Most were heard before their turn comes. Some of those may be refused by now."""
+        return (
+            self._done if self._done == self.clips else min(self.clips, max(self._done, self.workers.done()))
+        )
 
 
 def _inside(path: Path, request: BuildRequest) -> str:
@@ -371,11 +401,6 @@ def _audio_of(made: Made) -> dict[str, Path]:
     """File name → where the clips lie that passed the gates."""
     cuts = {cut.source.source_id: cut for cut in made.cuts}
     return {f"{clip.clip_id}.wav": cuts[clip.source_id].audio_of(clip) for clip in made.usable}
-
-
-def _reader(made: Made) -> Callable[[VoiceClip], np.ndarray]:
-    paths = _audio_of(made)
-    return lambda clip: read_wav(paths[f"{clip.clip_id}.wav"])
 
 
 def _utterances(made: Made, settings: DatasetSettings) -> Iterator[Utterance]:

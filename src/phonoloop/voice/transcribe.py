@@ -2,7 +2,8 @@
 
 What a clip says is kept by what it was made of (clip, recognisers, settings), so that a run that was killed
 goes on where it was, and other settings of earlier stages repeat only the clips that they change. Which
-worker hears a clip, and in which order they finish, changes nothing.
+worker hears a clip, and in which order they finish, changes nothing; nor does when it is asked for: the clips
+of a recording are heard while the ones after it are still cut.
 
     CACHE/<key>.json      a `Heard`, written once
     OUT/…                 see `metadata`: a line and a JSON file appear as clips finish
@@ -11,12 +12,14 @@ worker hears a clip, and in which order they finish, changes nothing.
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 import soxr
@@ -27,7 +30,6 @@ from phonoloop.core.errors import AudioError, CancelledError, ConfigError, Input
 from phonoloop.core.files import write_whole
 from phonoloop.core.ids import canonical_json, content_id
 from phonoloop.core.speech import Phonemiser, Transcriber, Transcription
-from phonoloop.core.threads import in_order
 from phonoloop.core.units import CANONICAL_RATE_HZ
 from phonoloop.text.normalise import is_vietnamese
 from phonoloop.text.syllable_errors import split_syllables
@@ -43,7 +45,6 @@ VERSION = 1
 _SLOWER, _QUIETER = 0.9, 0.5
 #: a clip's ends, after its fades
 _EDGE_FRAME, _EDGE_FRAMES = RATE_HZ // 100, slice(1, 4)
-_AHEAD = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +134,27 @@ def transcribe(
     on_clip: Callable[[VoiceClip], None] = _nothing,
     should_stop: Callable[[], bool] = _never,
 ) -> list[ClipText]:
+    """The stage with workers of its own; see `transcribe_by`."""
+    with Workers(hearing) as workers:
+        return transcribe_by(workers, clips, sources, out=out, on_clip=on_clip, should_stop=should_stop)
+
+
+def transcribe_by(
+    workers: Workers,
+    clips: Sequence[VoiceClip],
+    sources: Mapping[str, Source],
+    *,
+    out: Path,
+    on_clip: Callable[[VoiceClip], None] = _nothing,
+    should_stop: Callable[[], bool] = _never,
+) -> list[ClipText]:
     """The stage: texts of all clips that are not refused, in `out` and as they come back, by source and time.
 
     A line of `metadata.csv` and a JSON file appear as each clip is heard. At the end both are written as they
     stay: with what people corrected, the trust that comparing all clips gives, and nothing of other clips.
 
     Args:
+        workers: who may have heard some of the clips already.
         clips: of all sources; the refused ones help to tell what was said in the others.
         on_clip: called for each clip, in the order given, once its text is on the disk.
 
@@ -146,36 +162,29 @@ def transcribe(
         CancelledError: `voice.cancelled`. ResourceError: `resource.disk`.
         NotFoundError: `espeak.voice`, the phonemiser does not know the language.
         IntegrityError: `voice.heard`, `voice.correction`. What the recognisers raise, but for InputErrors
-        about one clip: those are counted (`Heard.refused`).
+            about one clip: those are counted (`Heard.refused`).
     """
-    known = _known(clips, sources)
+    asked = [workers.ask_all(sources[source_id], group) for source_id, group in _by_source(clips).items()]
+    futures = {clip_id: future for one in asked for clip_id, future in one.items()}
     corrections = read_corrections(out)
     appender = Appender(out)
     texts = []
-    for clip, heard in hear_all((clip for clip in clips if not clip.refused), sources, hearing, known=known):
-        texts.append(_text(clip, sources[clip.source_id], heard))
+    for clip in (clip for clip in clips if not clip.refused):
+        texts.append(_text(clip, sources[clip.source_id], futures[clip.clip_id].result()))
         appender.add(settled(texts[-1:], corrections)[0])
         on_clip(clip)
         if should_stop():
             raise CancelledError(
                 "it was asked to stop", code="voice.cancelled", hint="The same command goes on from here"
             )
-    done = settled(_with_whole_texts(texts, sources, hearing), corrections)
+    done = settled(_with_whole_texts(texts, sources, workers.hearing), corrections)
     return write_texts(out, done)
 
 
-def heard_path(hearing: Hearing, text: ClipText) -> Path:
-    """The file in the cache that a text comes from; it is not there where nobody had to hear anything."""
-    return hearing.cache / f"{text.heard.key}.json"
-
-
-def _known(clips: Sequence[VoiceClip], sources: Mapping[str, Source]) -> dict[str, Known]:
-    of_source: dict[str, list[VoiceClip]] = {}
+def _by_source(clips: Iterable[VoiceClip]) -> dict[str, list[VoiceClip]]:
+    found: dict[str, list[VoiceClip]] = {}
     for clip in clips:
-        of_source.setdefault(clip.source_id, []).append(clip)
-    found: dict[str, Known] = {}
-    for source_id, group in of_source.items():
-        found |= known_texts(sources[source_id], group)
+        found.setdefault(clip.source_id, []).append(clip)
     return found
 
 
@@ -195,32 +204,72 @@ def _text(clip: VoiceClip, source: Source, heard: Heard) -> ClipText:
 # ---------------------------------------------------------------- the pool
 
 
-def hear_all(
-    clips: Iterable[VoiceClip],
-    sources: Mapping[str, Source],
-    hearing: Hearing,
-    *,
-    known: Mapping[str, Known],
-) -> Iterator[tuple[VoiceClip, Heard]]:
-    """Each clip with what it says, in the order given; clips are asked for as workers become free."""
-    workers = max(1, len(hearing.ears.first))
-    free: SimpleQueue[int] = SimpleQueue()
-    for number in range(workers):
-        free.put(number)
+class Workers:
+    """Hear clips in the order in which they are asked for, each clip once however often that is.
 
-    def work(clip: VoiceClip) -> Heard:
-        number = free.get()
+    A context manager; when it is left, clips that nobody has begun with are not heard any more.
+    """
+
+    def __init__(self, hearing: Hearing) -> None:
+        self.hearing = hearing
+        workers = max(1, len(hearing.ears.first))
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="transcribe")
+        self._free: SimpleQueue[int] = SimpleQueue()
+        for number in range(workers):
+            self._free.put(number)
+        self._asked: dict[str, Future[Heard]] = {}
+        self._under_way: deque[Future[Heard]] = deque()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._threads.shutdown(cancel_futures=True)
+
+    def ask_all(self, source: Source, clips: Sequence[VoiceClip]) -> dict[str, Future[Heard]]:
+        """By clip, what those of a recording say that are not refused.
+
+        Args:
+            clips: all of the source; the refused ones help to tell what was said in the others.
+        """
+        known = known_texts(source, clips)
+        return {
+            clip.clip_id: self._ask(clip, known.get(clip.clip_id), source.language or self.hearing.language)
+            for clip in clips
+            if not clip.refused
+        }
+
+    def _ask(self, clip: VoiceClip, known: Known | None, language: str) -> Future[Heard]:
+        key = _key(clip, known, self.hearing, language)
+        if key not in self._asked:
+            self._asked[key] = self._threads.submit(self._work, clip, known, key, language)
+            self._under_way.append(self._asked[key])
+        return self._asked[key]
+
+    def _work(self, clip: VoiceClip, known: Known | None, key: str, language: str) -> Heard:
+        number = self._free.get()
         try:
-            language = sources[clip.source_id].language or hearing.language
-            return _hear(clip, known.get(clip.clip_id), hearing, language=language, worker=number)
+            return _hear(clip, known, self.hearing, key=key, language=language, worker=number)
         finally:
-            free.put(number)
+            self._free.put(number)
 
-    yield from in_order(clips, work, workers=workers, ahead=_AHEAD, name="transcribe")
+    def done(self) -> int:
+        """How many clips were heard; it waits for none. Raises what a worker has raised."""
+        while self._under_way and self._under_way[0].done():
+            self._under_way.popleft().result()
+        return len(self._asked) - len(self._under_way)
+
+    def kept(self) -> Iterator[Path]:
+        """The files in the cache that they wrote or read; waits for each. Raises what a worker has raised."""
+        for key, future in self._asked.items():
+            future.result()
+            if (path := self.hearing.cache / f"{key}.json").exists():
+                yield path
 
 
-def _hear(clip: VoiceClip, known: Known | None, hearing: Hearing, *, language: str, worker: int) -> Heard:
-    key = _key(clip, known, hearing, language)
+def _hear(
+    clip: VoiceClip, known: Known | None, hearing: Hearing, *, key: str, language: str, worker: int
+) -> Heard:
     path = hearing.cache / f"{key}.json"
     if path.exists():
         return _read_heard(path)

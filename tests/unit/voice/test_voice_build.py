@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import threading
 from dataclasses import replace
 from functools import partial
 
@@ -12,17 +13,21 @@ import numpy as np
 import pytest
 import soxr
 
-from phonoloop.core.errors import CancelledError, InputError, NotFoundError
+from phonoloop.audio.decode import Decoder
+from phonoloop.core.errors import CancelledError, InputError, NotFoundError, UnavailableError
 from phonoloop.testing.music import music
 from phonoloop.testing.sounds import silence, speech_like, write_media
-from phonoloop.testing.voice_material import request, run, talk, tree, write_material
+from phonoloop.testing.voice_material import Parrot, request, run, talk, tree, write_material
+from phonoloop.voice import build as build_module
 from phonoloop.voice import stages
-from phonoloop.voice.build import Until
+from phonoloop.voice.build import Tools, Until
 from phonoloop.voice.config import VoiceRecipe
 from phonoloop.voice.data import RATE_HZ, Consent
-from phonoloop.voice.ingest import Given
+from phonoloop.voice.ingest import LIMITS, Given
 from phonoloop.voice.metadata import read_rows, read_texts
 from phonoloop.voice.review import Reviewer, correct, reject
+from phonoloop.voice.separate import NoSeparator
+from phonoloop.voice.transcribe import Ears
 
 
 def telephone():
@@ -180,6 +185,85 @@ def test_splits_stay_when_recordings_come(material, copy, tmp_path):
     after = {one["clip_id"]: one["split"] for one in read(copy / "manifest.json")["clips"]}
     assert after.keys() > before.keys()
     assert {clip: after[clip] for clip in before} == before
+
+
+class Waiting:
+    """Opens recordings; the last one only when something of an earlier one was heard."""
+
+    def __init__(self, decoder, last, heard):
+        self._decoder, self._last, self._heard = decoder, last, heard
+        self.early = None
+
+    def decode_in_blocks(self, path, *args):
+        if path.name == self._last:
+            self.early = self._heard.wait(5.0)
+        return self._decoder.decode_in_blocks(path, *args)
+
+
+class Listening(Parrot):
+    """A recogniser that tells that it was asked."""
+
+    def __init__(self):
+        self.heard = threading.Event()
+
+    def transcribe(self, samples):
+        self.heard.set()
+        return super().transcribe(samples)
+
+
+def run_with(ear, decoder, wanted):
+    return build_module.build(
+        wanted, Tools(decoder=decoder, separator=NoSeparator(), ears=Ears(first=(ear,)))
+    )
+
+
+def test_a_recording_is_heard_while_the_next_one_is_still_to_be_cut(material, made, tmp_path):
+    ear = Listening()
+    with Decoder(LIMITS) as decoder:
+        waiting = Waiting(decoder, "c.wav", ear.heard)
+        run_with(ear, waiting, request(material, tmp_path / "out"))
+    assert waiting.early
+    assert tree(tmp_path / "out") == tree(made[0])
+
+
+def test_a_clip_that_only_the_other_recordings_speak_against_has_no_line_and_is_not_heard_again(
+    material, tmp_path, monkeypatch
+):
+    real = build_module.judge_clips
+
+    def judge(clips, settings):
+        judged = real(clips, settings)
+        several = len({one.source_id for one in clips}) > 1
+        return [replace(judged[0], refused=("other_speaker",)), *judged[1:]] if several else judged
+
+    monkeypatch.setattr(build_module, "judge_clips", judge)
+    out = tmp_path / "out"
+    report = run(request(material, out)).report
+    assert report["refused_clips"] == {"other_speaker": 1}
+    heard = out / "cache" / "transcribe" / "heard"
+    assert len(list(heard.iterdir())) == report["clips"] + 1
+    assert len(read_rows(out / "metadata.csv")) == report["clips"]
+    before = {path: path.stat().st_mtime_ns for path in heard.iterdir()}
+    run(request(material, out))
+    assert {path: path.stat().st_mtime_ns for path in heard.iterdir()} == before
+
+
+def test_a_recogniser_that_is_gone_stops_the_build_at_the_first_recording(material, tmp_path):
+    class Gone(Parrot):
+        def transcribe(self, samples):
+            raise UnavailableError("no server", code="x.gone")
+
+    with Decoder(LIMITS) as decoder, pytest.raises(UnavailableError):
+        waiting = Waiting(decoder, "c.wav", threading.Event())
+        run_with(Gone(), waiting, request(material, tmp_path / "out"))
+    assert waiting.early is None
+
+
+def test_until_segment_nobody_hears(material, tmp_path):
+    ear = Listening()
+    with Decoder(LIMITS) as decoder:
+        run_with(ear, decoder, request(material, tmp_path / "out", until=Until.SEGMENT))
+    assert not ear.heard.is_set()
 
 
 def test_until_segment_leaves_no_texts_of_other_clips_behind(material, copy):

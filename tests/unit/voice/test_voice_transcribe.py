@@ -22,7 +22,15 @@ from phonoloop.testing.voice_texts import FakeEar, clip, source, tone
 from phonoloop.voice.metadata import METADATA, read_rows, read_texts
 from phonoloop.voice.review import Reviewer, correct
 from phonoloop.voice.texts import Origin
-from phonoloop.voice.transcribe import Ears, Hearing, TranscribeSettings, edges_db, heard_path, transcribe
+from phonoloop.voice.transcribe import (
+    Ears,
+    Hearing,
+    TranscribeSettings,
+    Workers,
+    edges_db,
+    transcribe,
+    transcribe_by,
+)
 
 SAID = ["xin chào các bạn", "hôm nay trời đẹp", "chúng ta đi chơi", "ngày mai gặp lại", "cảm ơn rất nhiều"]
 CLIPS = [clip(f"c{number}", 3 * number, 3 * number + 2) for number in range(1, 6)]
@@ -137,6 +145,29 @@ def test_workers_with_different_models_are_refused():
         Ears(first=[FakeEar([])] * 2, second=[FakeEar([])])
 
 
+def test_what_was_asked_for_early_is_heard_once_and_kept_whoever_is_refused_later(tmp_path):
+    ear = FakeEar(SAID)
+    wish = hearing(tmp_path, ear, second_decode="none")
+    with Workers(wish) as workers:
+        workers.ask_all(SOURCES["s"], CLIPS[:3])
+        judged = [CLIPS[0], clip("c2", 6, 8, refused=("other_speaker",)), *CLIPS[2:]]
+        texts = transcribe_by(workers, judged, SOURCES, out=tmp_path / "out")
+        assert set(workers.kept()) == set(wish.cache.iterdir())
+        assert workers.done() == 5
+    assert sorted(ear.heard) == [1, 2, 3, 4, 5]
+    assert list(said(texts)) == ["c1", "c3", "c4", "c5"]
+    assert [row.clip for row in read_rows(tmp_path / "out" / METADATA)] == ["c1", "c3", "c4", "c5"]
+
+
+def test_a_recogniser_that_is_gone_is_told_before_the_texts_are_wanted(tmp_path):
+    ear = FakeEar([UnavailableError("no server", code="x.gone")])
+    with Workers(hearing(tmp_path, ear)) as workers:
+        (future,) = workers.ask_all(SOURCES["s"], CLIPS[:1]).values()
+        assert future.exception(timeout=10) is not None
+        with pytest.raises(UnavailableError):
+            workers.done()
+
+
 # ---------------------------------------------------------------- stopped and taken up again
 
 
@@ -196,13 +227,13 @@ def test_another_model_hears_everything_anew(tmp_path):
 def test_the_cache_says_which_file_a_text_comes_from(tmp_path):
     wish = hearing(tmp_path, FakeEar(SAID))
     texts = transcribe(CLIPS, SOURCES, wish, out=tmp_path / "out")
-    assert {heard_path(wish, one) for one in texts} == set((tmp_path / "cache").iterdir())
+    assert {wish.cache / f"{one.heard.key}.json" for one in texts} == set(wish.cache.iterdir())
 
 
 def test_a_broken_file_in_the_cache_is_told(tmp_path):
     wish = hearing(tmp_path, FakeEar(SAID))
     one = transcribe(CLIPS[:1], SOURCES, wish, out=tmp_path / "out")[0]
-    heard_path(wish, one).write_text("{}")
+    (wish.cache / f"{one.heard.key}.json").write_text("{}")
     with pytest.raises(IntegrityError) as caught:
         transcribe(CLIPS[:1], SOURCES, wish, out=tmp_path / "out")
     assert caught.value.code == "voice.heard"

@@ -61,7 +61,8 @@ def review_clip(folder: Path, clip_id: str, wish: ReviewWish) -> dict[str, Any]:
 
     Raises:
         InputError: `voice.review`, there is no such action; `voice.no_text`.
-        NotFoundError: `voice.no_clip`, `voice.no_transcripts`. ResourceError: `resource.disk`.
+        NotFoundError: `voice.no_clip`, `voice.no_transcripts`. ConflictError: `voice.busy`.
+        ResourceError: `resource.disk`.
     """
     reviewer = Reviewer(wish.by, utc_now().isoformat(timespec="seconds"))
     if wish.action == "correct":

@@ -44,7 +44,7 @@ from phonoloop.voice.publish import publish_dataset, publish_files
 from phonoloop.voice.separate import Separator
 from phonoloop.voice.splits import frozen_splits
 from phonoloop.voice.stages import Cut, SourceStages
-from phonoloop.voice.store import Store, opened
+from phonoloop.voice.store import Store, opened, texts_alone
 from phonoloop.voice.teller import Teller
 from phonoloop.voice.texts import ClipText
 from phonoloop.voice.train import checkpoints, run_key, train_voice
@@ -160,8 +160,11 @@ class _Way:
     _audio: dict[str, Path] = field(default_factory=dict)
 
     def go(self) -> dict[str, Any]:
-        with Workers(self._hearing()) as workers:
-            return self._go(workers)
+        with texts_alone(self.request.out_dir), Workers(self._hearing()) as workers:
+            made, manifest_id = self._before_training(workers)
+        if self.request.until is Until.TRAIN:
+            made = self._train(made, manifest_id)
+        return self._end(made, manifest_id)
 
     def _hearing(self) -> Hearing:
         cache = self.store.root / "transcribe" / "heard"
@@ -174,22 +177,20 @@ class _Way:
             settings=self.request.recipe.transcribe,
         )
 
-    def _go(self, workers: Workers) -> dict[str, Any]:
+    def _before_training(self, workers: Workers) -> tuple[Made, str]:
+        """With the manifest's id, empty before there is one."""
         out, until = self.request.out_dir, self.request.until
         made = self._recordings(workers)
         publish_files(out / CLIPS, _audio_of(made))
         write_segments(out, made.cuts)
         if until is Until.SEGMENT:
             drop_later(out, texts=True)
-            return self._end(made)
+            return made, ""
         made = replace(made, texts=tuple(self._texts(made, workers)))
         if until is Until.TRANSCRIBE:
             drop_later(out, texts=False)
-            return self._end(made)
-        made, manifest_id = self._dataset(made)
-        if until is Until.TRAIN:
-            made = self._train(made, manifest_id)
-        return self._end(made, manifest_id)
+            return made, ""
+        return self._dataset(made)
 
     # ------------------------------------------------------------ recordings
 
@@ -354,7 +355,7 @@ class _Way:
         hashes = {name: file_sha256(path) for name, path in sorted(files.items())}
         return replace(made, training=trained.figures(), files=hashes)
 
-    def _end(self, made: Made, manifest_id: str = "") -> dict[str, Any]:
+    def _end(self, made: Made, manifest_id: str) -> dict[str, Any]:
         recipe = to_mapping(self.request.recipe)
         report = report_of(made, until=self.request.until.value, recipe=recipe, manifest_id=manifest_id)
         write_report(self.request.out_dir, report)

@@ -13,11 +13,12 @@ A line is appended by one write, after its JSON is there. A kill leaves a line t
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -218,12 +219,8 @@ def _remove_others(folder: Path, names: set[str]) -> None:
                 path.unlink()
 
 
-def read_texts(out: Path) -> list[ClipText]:
-    """What `write_texts` wrote, in its order.
-
-    Raises:
-        NotFoundError: `voice.no_transcripts`. IntegrityError: `voice.transcript`, a file that is none.
-    """
+def require_texts(out: Path) -> Path:
+    """The folder of the clips' JSON files. Raises NotFoundError `voice.no_transcripts`."""
     folder = out / TRANSCRIPTS
     if not folder.is_dir():
         raise NotFoundError(
@@ -232,8 +229,23 @@ def read_texts(out: Path) -> list[ClipText]:
             subject=str(out),
             hint="Name the folder that `phonoloop voice build … --out DIR` wrote",
         )
-    texts = [_read_text(path) for path in folder.glob("[!.]*.json")]
+    return folder
+
+
+def read_texts(out: Path) -> list[ClipText]:
+    """What `write_texts` wrote, in its order.
+
+    Raises:
+        NotFoundError: `voice.no_transcripts`. IntegrityError: `voice.transcript`, a file that is none.
+    """
+    texts = _texts_in(require_texts(out))
     return sorted(texts, key=lambda text: (text.source_id, text.spans[0].start, text.clip_id))
+
+
+def _texts_in(folder: Path) -> Iterator[ClipText]:
+    for path in folder.glob("[!.]*.json"):
+        with contextlib.suppress(FileNotFoundError):  # a build took it away just now
+            yield _read_text(path)
 
 
 def _read_text(path: Path) -> ClipText:

@@ -1,7 +1,8 @@
 """What people should listen to first, and what they said.
 
 A correction is a small file of its own, kept under the passage it is about (source and spans) and not under
-the clip: a clip that is processed in another way keeps it, and no other clip is touched.
+the clip: a clip that is processed in another way keeps it, and no other clip is touched. Nobody says anything
+while somebody else does, or while a build writes the texts.
 
     OUT/corrections/<passage_id>.json
 """
@@ -9,7 +10,8 @@ the clip: a clip that is processed in another way keeps it, and no other clip is
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -19,7 +21,8 @@ from phonoloop.core.errors import InputError, IntegrityError, NotFoundError
 from phonoloop.core.files import write_whole
 from phonoloop.core.ids import canonical_json
 from phonoloop.core.speech import Span
-from phonoloop.voice.metadata import made_safe, read_texts, write_texts
+from phonoloop.voice.metadata import made_safe, read_texts, require_texts, write_texts
+from phonoloop.voice.store import texts_alone
 from phonoloop.voice.texts import ClipText, Origin, passage_id
 from phonoloop.voice.trust import corpus_of, judged
 
@@ -153,45 +156,50 @@ def accept(out: Path, clip_ids: Sequence[str], reviewer: Reviewer) -> list[ClipT
 
     Raises:
         NotFoundError: `voice.no_clip`, `voice.no_transcripts`. InputError: `voice.no_text`, where there is
-        nothing to accept. ResourceError: `resource.disk`.
+        nothing to accept. ConflictError: `voice.busy`. ResourceError: `resource.disk`.
     """
-    found = _find(out, clip_ids)
-    for text in found:
-        if not text.text:
-            raise _no_text(text.clip_id)
-    for text in found:
-        _keep(out, text, Verdict.ACCEPTED, said=text.text, reviewer=reviewer)
-    return _again(out, clip_ids)
+    with _found(out, clip_ids) as found:
+        for text in found:
+            if not text.text:
+                raise _no_text(text.clip_id)
+        for text in found:
+            _keep(out, text, Verdict.ACCEPTED, said=text.text, reviewer=reviewer)
+        return _again(out, clip_ids)
 
 
 def correct(out: Path, clip_id: str, said: str, reviewer: Reviewer) -> ClipText:
     """What is said in a clip. Raises as `accept`."""
-    (text,) = _find(out, [clip_id])
-    safe = made_safe(said).text
-    if not safe:
-        raise _no_text(clip_id)
-    _keep(out, text, Verdict.CORRECTED, said=safe, reviewer=reviewer)
-    return _again(out, [clip_id])[0]
+    with _found(out, [clip_id]) as (text,):
+        safe = made_safe(said).text
+        if not safe:
+            raise _no_text(clip_id)
+        _keep(out, text, Verdict.CORRECTED, said=safe, reviewer=reviewer)
+        return _again(out, [clip_id])[0]
 
 
 def reject(out: Path, clip_ids: Sequence[str], reviewer: Reviewer) -> list[ClipText]:
     """These clips are not to be used. Raises as `accept`."""
-    for text in _find(out, clip_ids):
-        _keep(out, text, Verdict.REJECTED, said="", reviewer=reviewer)
-    return _again(out, clip_ids)
+    with _found(out, clip_ids) as found:
+        for text in found:
+            _keep(out, text, Verdict.REJECTED, said="", reviewer=reviewer)
+        return _again(out, clip_ids)
 
 
 def undo(out: Path, clip_ids: Sequence[str]) -> list[ClipText]:
     """Takes back what was said of these clips. Raises as `accept`."""
-    for text in _find(out, clip_ids):
-        (out / CORRECTIONS / f"{text.passage_id}.json").unlink(missing_ok=True)
-    return _again(out, clip_ids)
+    with _found(out, clip_ids) as found:
+        for text in found:
+            (out / CORRECTIONS / f"{text.passage_id}.json").unlink(missing_ok=True)
+        return _again(out, clip_ids)
 
 
-def _find(out: Path, clip_ids: Sequence[str]) -> list[ClipText]:
-    """By id, or by the beginning of one that no other clip has."""
-    texts = read_texts(out)
-    return [_one(texts, clip_id) for clip_id in clip_ids]
+@contextmanager
+def _found(out: Path, clip_ids: Sequence[str]) -> Iterator[list[ClipText]]:
+    """By id, or by the beginning of one that no other clip has; nobody else writes texts meanwhile."""
+    require_texts(out)
+    with texts_alone(out):
+        texts = read_texts(out)
+        yield [_one(texts, clip_id) for clip_id in clip_ids]
 
 
 def _one(texts: Sequence[ClipText], clip_id: str) -> ClipText:

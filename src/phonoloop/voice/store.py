@@ -17,6 +17,7 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,7 +28,11 @@ from phonoloop.core.files import disk_error, sync_folder, write_whole
 from phonoloop.core.ids import content_id
 
 CACHE = "cache"
-_PARTIAL, _KEPT, _LOCK = ".partial", "kept.json", ".lock"
+_PARTIAL, _KEPT = ".partial", "kept.json"
+_LOCK, _TEXTS_LOCK = ".lock", ".texts.lock"
+_POLL_S = 0.05
+#: a person's word on a text takes so long at most to be written
+_PATIENCE_S = 10.0
 #: as `write_whole` calls what it has not finished
 _UNFINISHED = re.compile(r"\..+\.[0-9a-f]{32}")
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
@@ -133,29 +138,66 @@ def opened(folder: Path) -> Iterator[Store]:
         ResourceError: `resource.disk`.
     """
     root = folder / CACHE
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        lock = (root / _LOCK).open("ab")
-    except OSError as error:
-        raise disk_error(root, error) from error
-    with lock:
-        _take(lock.fileno(), folder)
+    with _alone(root / _LOCK, _building(folder)):
         store = Store(root)
-        store.tidy()
-        _remove_unfinished(folder)
+        with texts_alone(folder):
+            store.tidy()
+            _remove_unfinished(folder)
         yield store
 
 
-def _take(handle: int, folder: Path) -> None:
+@contextmanager
+def texts_alone(folder: Path) -> Iterator[None]:
+    """The texts of a voice's folder, for this process alone: for the stages of a build up to its dataset, and
+    for what people say of the clips. A training needs no text any more, so they can be reviewed meanwhile.
+
+    Raises:
+        ConflictError: `voice.busy`, they are not free within ten seconds. ResourceError: `resource.disk`.
+    """
+    with _alone(folder / CACHE / _TEXTS_LOCK, _writing(folder), _PATIENCE_S):
+        yield
+
+
+@contextmanager
+def _alone(path: Path, busy: ConflictError, patience_s: float = 0.0) -> Iterator[None]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = path.open("ab")
+    except OSError as error:
+        raise disk_error(path, error) from error
+    until_s = time.monotonic() + patience_s
+    with lock:
+        while not _taken(lock.fileno()):
+            if time.monotonic() >= until_s:
+                raise busy
+            time.sleep(_POLL_S)
+        yield
+
+
+def _taken(handle: int) -> bool:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise ConflictError(
-            "another process is building this voice",
-            code="voice.busy",
-            subject=str(folder),
-            hint="Wait for it to end, or take another folder",
-        ) from error
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _building(folder: Path) -> ConflictError:
+    return ConflictError(
+        "another process is building this voice",
+        code="voice.busy",
+        subject=str(folder),
+        hint="Wait for it to end, or take another folder",
+    )
+
+
+def _writing(folder: Path) -> ConflictError:
+    return ConflictError(
+        "another process is writing the texts of this voice",
+        code="voice.busy",
+        subject=str(folder),
+        hint="Say it again once its build has a dataset; during the training it can be said",
+    )
 
 
 def _remove_unfinished(folder: Path) -> None:

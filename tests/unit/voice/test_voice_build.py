@@ -14,12 +14,12 @@ import pytest
 import soxr
 
 from phonoloop.audio.decode import Decoder
-from phonoloop.core.errors import CancelledError, InputError, NotFoundError, UnavailableError
+from phonoloop.core.errors import CancelledError, ConflictError, InputError, NotFoundError, UnavailableError
 from phonoloop.testing.music import music
 from phonoloop.testing.sounds import silence, speech_like, write_media
 from phonoloop.testing.voice_material import Parrot, request, run, talk, tree, write_material
 from phonoloop.voice import build as build_module
-from phonoloop.voice import stages
+from phonoloop.voice import stages, store
 from phonoloop.voice.build import Tools, Until
 from phonoloop.voice.config import VoiceRecipe
 from phonoloop.voice.data import RATE_HZ, Consent
@@ -253,10 +253,34 @@ def test_a_recogniser_that_is_gone_stops_the_build_at_the_first_recording(materi
         def transcribe(self, samples):
             raise UnavailableError("no server", code="x.gone")
 
-    with Decoder(LIMITS) as decoder, pytest.raises(UnavailableError):
+    with Decoder(LIMITS) as decoder:
         waiting = Waiting(decoder, "c.wav", threading.Event())
-        run_with(Gone(), waiting, request(material, tmp_path / "out"))
+        with pytest.raises(UnavailableError):
+            run_with(Gone(), waiting, request(material, tmp_path / "out"))
     assert waiting.early is None
+
+
+def test_texts_are_shut_before_the_dataset_is_there_and_open_while_it_trains(material, copy, monkeypatch):
+    monkeypatch.setattr(store, "_PATIENCE_S", 0.0)
+    first, *_ = read_texts(copy)
+    reviewer = Reviewer("An", "2026-11-21T00:00:00+00:00")
+    seen = {}
+
+    def say(stage):
+        try:
+            seen[stage] = correct(copy, first.clip_id, f"khi {stage}", reviewer).text
+        except ConflictError as error:
+            seen[stage] = error.code
+
+    def train(way, made, manifest_id):
+        say("train")
+        return made
+
+    monkeypatch.setattr(build_module._Way, "_train", train)
+    run(request(material, copy, until=Until.TRAIN), on_progress=lambda progress: say(progress.stage))
+    assert seen.pop("train") == "khi train"
+    assert set(seen) >= {"ingest", "transcribe", "dataset"}
+    assert set(seen.values()) == {"voice.busy"}
 
 
 def test_until_segment_nobody_hears(material, tmp_path):

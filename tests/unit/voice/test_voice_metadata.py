@@ -236,3 +236,9 @@ def test_a_row_has_three_decimals():
     row = Row("c", "xin chào", 1.23456, "Lan", 0.98765)
     assert row.line() == "c|xin chào|1.235|Lan|0.988\n"
     assert parse_row(row.line()) == Row("c", "xin chào", 1.235, "Lan", 0.988)
+
+
+def test_a_text_that_a_build_takes_away_while_texts_are_read_is_not_there(tmp_path):
+    write_texts(tmp_path, [text("a"), text("b")])
+    (tmp_path / TRANSCRIPTS / "gone.json").symlink_to(tmp_path / "nowhere")
+    assert [one.clip_id for one in read_texts(tmp_path)] == ["a", "b"]

@@ -1,6 +1,7 @@
 """The queue puts first what gains most; what a person says comes back without anything else changing."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from click.testing import CliRunner
@@ -8,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phonoloop.app.cli.voice_review import review
-from phonoloop.core.errors import InputError, IntegrityError, NotFoundError
+from phonoloop.core.errors import ConflictError, InputError, IntegrityError, NotFoundError
 from phonoloop.testing.voice_texts import text
+from phonoloop.voice import store
 from phonoloop.voice.metadata import METADATA, read_rows, read_texts, write_texts
 from phonoloop.voice.review import (
     CORRECTIONS,
@@ -23,6 +25,7 @@ from phonoloop.voice.review import (
     settled,
     undo,
 )
+from phonoloop.voice.store import texts_alone
 from phonoloop.voice.texts import Origin
 
 LAN = Reviewer("Lan", "2026-11-21T00:00:00+00:00")
@@ -110,7 +113,7 @@ def test_a_rejected_clip_has_no_line_and_does_not_come_back(out):
 
 def test_everything_can_be_taken_back(out):
     def files():
-        return {path.name: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+        return {path.name: path.read_bytes() for path in out.rglob("[!.]*") if path.is_file()}
 
     before = files()
     correct(out, "c1a", "khác", LAN)
@@ -207,3 +210,36 @@ def test_the_command_corrects_accepts_rejects_and_takes_back(out):
 )
 def test_the_command_says_how_it_is_used(out, wrong):
     assert run(out, *wrong)[0] == 2
+
+
+# ---------------------------------------------------------------- one at a time
+
+
+def test_nothing_is_said_while_a_build_writes_the_texts(out, monkeypatch):
+    monkeypatch.setattr(store, "_PATIENCE_S", 0.1)
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    with texts_alone(out):
+        for say in (lambda: accept(out, ["c0a"], LAN), lambda: undo(out, ["c0a"])):
+            with pytest.raises(ConflictError) as caught:
+                say()
+            assert caught.value.code == "voice.busy"
+            assert "training" in caught.value.hint
+    assert {path: path.read_bytes() for path in before} == before
+    assert read_corrections(out) == {}
+    assert accept(out, ["c0a"], LAN)[0].origin is Origin.HUMAN
+
+
+def test_who_comes_while_somebody_else_says_something_waits(out):
+    with ThreadPoolExecutor() as threads:
+        with texts_alone(out):
+            said = threads.submit(correct, out, "c0a", "xin chào", LAN)
+            with pytest.raises(TimeoutError):
+                said.result(timeout=0.2)
+            assert read_corrections(out) == {}
+        assert said.result(timeout=5).text == "xin chào"
+
+
+def test_a_folder_without_texts_is_left_as_it_is(tmp_path):
+    with pytest.raises(NotFoundError):
+        accept(tmp_path, ["c0a"], LAN)
+    assert list(tmp_path.iterdir()) == []

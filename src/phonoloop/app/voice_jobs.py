@@ -6,18 +6,23 @@ folder, the installed voice by what was exported.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phonoloop.app.bootstrap import App
 from phonoloop.app.overrides import merged, nested
 from phonoloop.app.training import MAX_ATTEMPTS, SLOT, Report, ShouldStop
 from phonoloop.app.voice_models import install
+from phonoloop.app.voice_runs import begin_run, keep_epoch
 from phonoloop.app.voice_workshops import RECORDINGS, about_of, folder_of, recordings, work_dir
 from phonoloop.core.errors import ConfigError, InputError
 from phonoloop.jobs import queue
 from phonoloop.jobs.model import Job
+from phonoloop.registry.model import TrainingRun
+from phonoloop.voice.layout import MANIFEST
 
 if TYPE_CHECKING:
     from phonoloop.training.progress import Progress
@@ -92,12 +97,10 @@ def run_voice(app: App, job: Job, report: Report, should_stop: ShouldStop) -> di
     from phonoloop.app.voice_tools import voice_tools
     from phonoloop.voice.build import build
 
-    def tell(progress: Progress) -> None:
-        report(progress.stage, 0.99 * progress.fraction, progress.metrics, progress.eta_s)
-
     request = request_of(app, job)
     with voice_tools(app.settings, request, app) as tools:
-        built = build(request, tools, on_progress=tell, should_stop=should_stop)
+        teller = _Teller(app, job, request.out_dir / MANIFEST, report)
+        built = build(request, tools, on_progress=teller, should_stop=should_stop)
     found = {name: built.report[name] for name in ("name", "until", "clips", "hours", "manifest_id")}
     found |= {"refused_recordings": built.report["refused_recordings"], "warnings": built.report["warnings"]}
     if job.params["until"] != "train":
@@ -108,6 +111,23 @@ def run_voice(app: App, job: Job, report: Report, should_stop: ShouldStop) -> di
         "run_id": model.run_id,
         "training": built.report["training"],
     }
+
+
+class _Teller:
+    """Tells the runner; from where it trains there is a run, with what its epochs measured."""
+
+    def __init__(self, app: App, job: Job, manifest: Path, report: Report) -> None:
+        self._app, self._job, self._manifest, self._report = app, job, manifest, report
+        self._run: TrainingRun | None = None
+
+    def __call__(self, progress: Progress) -> None:
+        self._report(progress.stage, 0.99 * progress.fraction, progress.metrics, progress.eta_s)
+        if progress.stage == "train" and self._run is None:
+            manifest = json.loads(self._manifest.read_text("utf-8"))
+            self._run = begin_run(self._app, manifest, self._job.params["recipe"], job_id=self._job.job_id)
+        if progress.epoch_done:
+            with self._app.records.transaction() as tx:
+                keep_epoch(tx, self._run, progress.epoch, progress.metrics)
 
 
 def request_of(app: App, job: Job) -> BuildRequest:

@@ -15,26 +15,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from phonoloop import __version__
 from phonoloop.app.bootstrap import App
 from phonoloop.app.champion import artefact_dir
 from phonoloop.app.views import plain
+from phonoloop.app.voice_runs import KIND, begin_run, end_run
 from phonoloop.core import events, ids
 from phonoloop.core.clock import utc_now
 from phonoloop.core.errors import InputError, IntegrityError, NotFoundError
 from phonoloop.core.events import Event
 from phonoloop.core.files import one_at_a_time, require_empty, switch_link
 from phonoloop.core.ports import BlobStore, Transaction
-from phonoloop.core.units import seconds_to_hours
-from phonoloop.data.manifest import ManifestRow, write_manifest
-from phonoloop.data.model import AuditEntry, Snapshot, Split
-from phonoloop.data.split import SpeakerClaim, enrol, speaker_id_of
+from phonoloop.data.model import AuditEntry
 from phonoloop.registry import promote
-from phonoloop.registry.model import Model, TrainingRun
+from phonoloop.registry.model import Model
 from phonoloop.voice.card import card, without_consent
 from phonoloop.voice.layout import MANIFEST, REPORT, VOICE
 
-KIND = "voice"
 CARD = "card.md"
 
 
@@ -97,18 +93,12 @@ def _publish(
     app: App, folder: Path, report: Mapping[str, Any], manifest: Mapping[str, Any], *, job_id: str
 ) -> Model:
     """Every file first, then the records: nobody sees half a voice."""
-    snapshot, rows = _snapshot(report, manifest)
-    app.blobs.put(snapshot.manifests[Split.TRAIN.value], rows)
-    with app.records.transaction() as tx:
-        tx.add(snapshot)
-        for speaker in sorted(report["speakers"]):
-            enrol(tx, SpeakerClaim(speaker), app.ingest.rules.split)
-        run = _run(tx, report, snapshot.snapshot_id, job_id=job_id)
+    run = begin_run(app, manifest, report["recipe"], job_id=job_id or report["job_id"])
     model = Model(
         model_id=_model_id(report),
         kind=KIND,
         run_id=run.run_id,
-        snapshot_id=snapshot.snapshot_id,
+        snapshot_id=run.snapshot_id,
         artefacts=prefix(run.run_id),
         files=dict(report["files"]),
         metrics=_metrics(report),
@@ -120,72 +110,10 @@ def _publish(
     app.blobs.put(model.artefacts + CARD, card(report).encode())
     with app.records.transaction() as tx:
         promote.register(tx, model)
+        end_run(tx, run, report["epochs"])
         data = {"run_id": run.run_id, "model_id": model.model_id, "snapshot_id": run.snapshot_id}
         tx.emit(Event(events.TRAINING_COMPLETED, run.run_id, data | {"kind": KIND}))
     return model
-
-
-def _run(tx: Transaction, report: Mapping[str, Any], snapshot_id: str, *, job_id: str) -> TrainingRun:
-    """One for each job and snapshot, also when an earlier installation was killed."""
-    job_id = job_id or report["job_id"]
-    begun = tx.find(TrainingRun, job_id=job_id, snapshot_id=snapshot_id, kind=KIND)
-    if begun:
-        return begun[0]
-    now = utc_now()
-    run = TrainingRun(
-        run_id=ids.run_id(now, lambda name: tx.get(TrainingRun, name) is not None),
-        kind=KIND,
-        job_id=job_id,
-        snapshot_id=snapshot_id,
-        recipe=dict(report["recipe"]),
-        seed=int(report["recipe"].get("seed", 0)),
-        code_version=__version__,
-        state="succeeded",
-        ended_at=now,
-    )
-    tx.put(run)
-    return run
-
-
-def _snapshot(report: Mapping[str, Any], manifest: Mapping[str, Any]) -> tuple[Snapshot, bytes]:
-    rows = write_manifest(_row(one) for one in manifest["clips"])
-    rules = {"voice": report["name"], "manifest_id": report["manifest_id"], "language": report["language"]}
-    snapshot_id = ids.content_id(["voice", ids.sha256_hex(rows), rules])
-    hours = seconds_to_hours(sum(one["duration_s"] for one in manifest["clips"]))
-    by: dict[str, float] = {}
-    for one in manifest["clips"]:
-        by[one["origin"]] = by.get(one["origin"], 0.0) + seconds_to_hours(one["duration_s"])
-    train = Split.TRAIN.value
-    return (
-        Snapshot(
-            snapshot_id=snapshot_id,
-            manifests={train: f"datasets/snapshots/{snapshot_id}/{train}.jsonl"},
-            clips=len(manifest["clips"]),
-            hours={train: hours},
-            hours_by_provenance=by,
-            speakers={train: len({one["speaker"] for one in manifest["clips"]} - {""})},
-            rules=rules,
-        ),
-        rows,
-    )
-
-
-def _row(clip: Mapping[str, Any]) -> ManifestRow:
-    """All that was heard, what its checkpoints were chosen by too; it is of no recording of this folder."""
-    extras = {
-        "voice_clip": clip["clip_id"],
-        "source": clip["source_id"],
-        "provenance": clip["origin"],
-        "licence": clip["licence"],
-        "part": clip["split"],
-    }
-    return ManifestRow(
-        audio_filepath=f"clips/{clip['clip_id']}.wav",
-        text=clip["text"],
-        duration=clip["duration_s"],
-        speaker=speaker_id_of(clip["speaker"]) if clip["speaker"] else "",
-        extras={name: value for name, value in extras.items() if value != ""},
-    )
 
 
 def _metrics(report: Mapping[str, Any]) -> dict[str, Any]:

@@ -179,7 +179,13 @@ def recordings(folder: Path) -> list[Path]:
 def workshops_view(app: App) -> list[dict[str, Any]]:
     """Every voice that was begun, with how far it is."""
     begun = sorted((app.data_dir / "voices").glob(f"*/{ABOUT}"))
-    return [workshop_view(app, path.parent.name) for path in begun]
+    return [_in_short(workshop_view(app, path.parent.name)) for path in begun]
+
+
+def _in_short(view: dict[str, Any]) -> dict[str, Any]:
+    """Without what each epoch of a training measured, which grows long."""
+    report = {name: value for name, value in view["report"].items() if name not in ("epochs", "sentences")}
+    return view | {"report": report}
 
 
 def workshop_view(app: App, name: str) -> dict[str, Any]:

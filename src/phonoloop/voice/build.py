@@ -353,7 +353,13 @@ class _Way:
         publish_files(self.request.out_dir / VOICE, files)
         check_voice(self.request.out_dir / VOICE / f"{self.request.name}.onnx")
         hashes = {name: file_sha256(path) for name, path in sorted(files.items())}
-        return replace(made, training=trained.figures(), files=hashes)
+        return replace(
+            made,
+            training=trained.figures(),
+            files=hashes,
+            sentences=trained.sentences,
+            epochs=trained.history,
+        )
 
     def _end(self, made: Made, manifest_id: str) -> dict[str, Any]:
         recipe = to_mapping(self.request.recipe)

@@ -85,6 +85,11 @@ class Spoken:
     duration_ratio: float
     artefacts: Artefacts
 
+    def figures(self) -> dict[str, float]:
+        """As those of its epoch."""
+        found = {"duration_ratio": self.duration_ratio, "artefacts": self.artefacts.total}
+        return found if self.errors is None else {"cer": self.errors / max(1, self.characters), **found}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochScore:

@@ -32,6 +32,7 @@ class Made:
         refused: name of a recording → why it cannot be used.
         min_trust: what is trusted less is not trained on.
         dataset: None before. training: what it says of itself. files: of the voice, name → SHA-256.
+        sentences: what every epoch of the training said. epochs: its figures, see `train.VoiceResult`.
     """
 
     name: str
@@ -45,6 +46,8 @@ class Made:
     dataset: Dataset | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    sentences: tuple[str, ...] = ()
+    epochs: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def sources(self) -> dict[str, Source]:
@@ -172,6 +175,8 @@ def report_of(made: Made, *, until: str, recipe: Mapping[str, Any], manifest_id:
         "splits": _splits(made),
         "speakers": _speakers(made),
         "training": dict(made.training),
+        "sentences": list(made.sentences),
+        "epochs": [dict(one) for one in made.epochs],
         "files": dict(made.files),
         "recipe": dict(recipe),
         "warnings": list(_warnings(made)),

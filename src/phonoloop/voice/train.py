@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import os
 import shutil
 import sys
@@ -78,7 +79,9 @@ class VoiceResult:
         folder: of the best epoch, with `voice.onnx`, its JSON, `golden.json`, `state.ckpt` and `previews/`.
         epoch: which that is. epochs: how many were trained.
         score: of the best epoch.
-        history: figures of every epoch, `epoch` and `steps` among them.
+        sentences: what every epoch said.
+        history: of every epoch `epoch`, `steps`, losses, what its sentences scored together, and `sentences`:
+            each one's scores. A figure that is no number is None.
     """
 
     dataset_id: str
@@ -86,7 +89,8 @@ class VoiceResult:
     epoch: int
     epochs: int
     score: EpochScore
-    history: tuple[Mapping[str, float], ...]
+    sentences: tuple[str, ...]
+    history: tuple[Mapping[str, Any], ...]
 
     def figures(self) -> dict[str, Any]:
         """For the card."""
@@ -401,13 +405,22 @@ class _Run:
             epoch=best.epoch,
             epochs=len(history),
             score=best,
+            sentences=self.sentences(),
             history=tuple(history),
         )
 
-    def _figures(self, epoch: int) -> dict[str, float]:
+    def _figures(self, epoch: int) -> dict[str, Any]:
         told = json.loads((self.folder(epoch) / EPOCH).read_text("utf-8"))
         score = read_score(self.folder(epoch))
-        return told | (score.figures() if score else {})
+        if score is None:
+            return _rounded(told)
+        sentences = [_rounded(one.figures()) for one in score.sentences]
+        return _rounded(told | score.figures()) | {"sentences": sentences}
+
+
+def _rounded(figures: Mapping[str, float]) -> dict[str, float | None]:
+    """For JSON, which has no word for what is no number."""
+    return {name: round(value, 5) if math.isfinite(value) else None for name, value in figures.items()}
 
 
 def log_of(out_dir: Path) -> Path:

@@ -67,6 +67,19 @@ def test_a_trained_voice_is_installed_listed_shown_and_exported(folder, monkeypa
     assert len(files) >= 3
 
 
+def test_another_training_on_the_same_clips_leaves_the_files_of_the_first_as_they_are(folder, monkeypatch):
+    monkeypatch.setattr("phonoloop.voice.train.require_piper", lambda: None)
+    stand_in(monkeypatch, sound=b"first")
+    first = build(folder, "--json")
+    stand_in(monkeypatch, sound=b"second")
+    second = build(folder, "--set", "train.seed=2", "--json")
+    assert first["manifest_id"] == second["manifest_id"]
+    installed = {one["model_id"]: one for one in run(folder, "list", "--json")}
+    for report, sound in ((first, b"first"), (second, b"second")):
+        path = folder / "data" / installed[report["model_id"]]["artefacts"] / "lan.onnx"
+        assert path.read_bytes() == sound
+
+
 def test_settings_of_the_recipe_can_be_set(folder):
     build(folder, "--until", "segment", "--set", "segment.max_s=3.5")
     (cut,) = json.loads((folder / "out" / "segments.json").read_text("utf-8"))

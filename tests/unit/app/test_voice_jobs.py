@@ -12,11 +12,13 @@ from phonoloop.app.bootstrap import open_app
 from phonoloop.app.forgetting import forget
 from phonoloop.app.http.server import create_api
 from phonoloop.app.settings import Settings
+from phonoloop.app.views import job_view
 from phonoloop.app.work import runner_of
-from phonoloop.core.errors import InputError, IntegrityError, NotFoundError
+from phonoloop.core.errors import InputError, IntegrityError, NotFoundError, UnavailableError
 from phonoloop.data.model import AuditEntry, Snapshot
 from phonoloop.jobs import queue
-from phonoloop.registry.model import Model, TrainingRun
+from phonoloop.jobs.model import Job
+from phonoloop.registry.model import EpochMetric, Model, TrainingRun
 from phonoloop.testing.sounds import write_media
 from phonoloop.testing.voice_material import RECIPE, Parrot, talk
 
@@ -104,6 +106,51 @@ def test_the_card_and_the_lineage_know_consent_clips_speaker_and_licence(app, cl
     assert (run.state, run.kind) == ("succeeded", "voice")
     assert snapshot.speakers == {"train": 1}
     assert b'"speaker": "Lan"' in app.blobs.get(snapshot.manifests["train"])
+
+
+def test_a_page_can_draw_the_epochs_while_it_trains_and_the_report_has_all(
+    app, client, recording, monkeypatch
+):
+    seen = []
+
+    def look():
+        with app.records.transaction() as tx:
+            seen.extend((run.state, tx.find(EpochMetric, run_id=run.run_id)) for run in tx.find(TrainingRun))
+
+    stand_in(monkeypatch, then=look)
+    begin(client, recording)
+    job, _, _ = build(app, client)
+    ((state, (metric,)),) = seen
+    assert (state, metric.epoch, metric.values) == ("running", 1, {"loss_g": 1.5, "score": 0.3})
+    view = job_view(app, job.job_id)
+    assert [run["state"] for run in view["runs"]] == ["succeeded"]
+    assert view["epochs"] == [{"epoch": 1, "loss_g": 1.5, "score": 0.3}]
+    report = client.get("/v1/voices/lan").json()["report"]
+    assert report["sentences"] == ["xin chào"]
+    assert [(one["epoch"], one["sentences"]) for one in report["epochs"]] == [(1, [{"cer": 0.25}])]
+    (listed,) = client.get("/v1/voices").json()["begun"]
+    assert "epochs" not in listed["report"]
+
+
+def test_a_job_whose_training_fails_leaves_a_run_that_can_be_closed_and_is_taken_up_again(
+    app, client, recording, monkeypatch
+):
+    def fail():
+        raise UnavailableError("gone", code="voice.training")
+
+    stand_in(monkeypatch, then=fail)
+    begin(client, recording)
+    with pytest.raises(UnavailableError):
+        build(app, client)
+    with app.records.transaction() as tx:
+        (run,) = tx.find(TrainingRun)
+        (job,) = tx.find(Job)
+    assert run.state == "running"
+    stand_in(monkeypatch)
+    runner_of(job)(app, job, lambda *report: None, lambda: False)
+    with app.records.transaction() as tx:
+        (again,) = tx.find(TrainingRun)
+    assert (again.run_id, again.state) == (run.run_id, "succeeded")
 
 
 def test_installing_again_changes_nothing_and_another_network_is_another_version(
@@ -244,8 +291,6 @@ def test_files_on_the_server_cannot_be_named(client, recording, override):
 
 
 def test_a_missing_extra_is_said_when_the_job_is_asked_for(client, recording, monkeypatch):
-    from phonoloop.core.errors import UnavailableError
-
     def missing():
         raise UnavailableError("x", code="voice.no_piper", hint="pip install 'phonoloop[piper]'")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 from phonoloop.training.progress import Progress
 from phonoloop.voice import build
@@ -10,8 +11,14 @@ from phonoloop.voice.evaluate import EpochScore
 from phonoloop.voice.train import VoiceResult
 
 
-def stand_in(monkeypatch, *, sound: bytes = b"network") -> list[dict]:
-    """What it was asked for; the voice it makes is no network."""
+def stand_in(
+    monkeypatch, *, sound: bytes = b"network", then: Callable[[], None] = lambda: None
+) -> list[dict]:
+    """What it was asked for; the voice it makes is no network.
+
+    Args:
+        then: is called after its only epoch.
+    """
     asked = []
 
     def train_voice(dataset, settings, out_dir, *, transcriber, on_progress, should_stop):
@@ -23,7 +30,10 @@ def stand_in(monkeypatch, *, sound: bytes = b"network") -> list[dict]:
         for name in ("voice.onnx.json", "golden.json", "epoch.json"):
             (epoch / name).write_text("{}")
         (epoch / "previews" / "00.wav").write_bytes(b"RIFF")
-        on_progress(Progress("train", 1, 1, fraction=1.0, metrics={"loss": 1.0}, epoch_done=True))
+        on_progress(
+            Progress("train", 1, 1, fraction=1.0, metrics={"loss_g": 1.5, "score": 0.3}, epoch_done=True)
+        )
+        then()
         told = json.loads((dataset / "dataset.json").read_text("utf-8"))
         return VoiceResult(
             dataset_id=told["dataset_id"],
@@ -31,7 +41,8 @@ def stand_in(monkeypatch, *, sound: bytes = b"network") -> list[dict]:
             epoch=1,
             epochs=1,
             score=score(),
-            history=({"epoch": 1.0},),
+            sentences=("xin chào",),
+            history=({"epoch": 1, "steps": 9, "loss_g": 1.5, "score": 0.3, "sentences": [{"cer": 0.25}]},),
         )
 
     monkeypatch.setattr(build, "train_voice", train_voice)

@@ -5,6 +5,7 @@ Piper's place is taken by a program that writes epochs as the launcher does.
 
 import fcntl
 import json
+import math
 import os
 import textwrap
 import threading
@@ -55,9 +56,9 @@ LAUNCHER = textwrap.dedent(
         for at in range(len(job["sentences"])):
             spoken = plan["previews"][(epoch - 1) % len(plan["previews"])]
             shutil.copy(spoken, made / "previews" / f"{at:02d}.wav")
-        (made / "epoch.json").write_text(json.dumps({"epoch": epoch, "steps": 10 * epoch, "loss_g": 1.5}))
-        say(stage="epoch", progress=epoch / job["epochs"],
-            metrics={"epoch": epoch, "steps": 10 * epoch, "loss_g": 1.5})
+        told = {"epoch": epoch, "steps": 10 * epoch, "loss_g": plan["loss"]}
+        (made / "epoch.json").write_text(json.dumps(told))
+        say(stage="epoch", progress=epoch / job["epochs"], metrics=told)
     say(result={})
     """
 )
@@ -87,13 +88,13 @@ def piper(tmp_path, monkeypatch, dataset):
     (tmp_path / "launcher.py").write_text(LAUNCHER)
     plan = tmp_path / "plan.json"
 
-    def planned(*seconds, ends=None):
+    def planned(*seconds, ends=None, loss=1.5):
         previews = []
         for at, one in enumerate(seconds):
             path = tmp_path / f"preview{at}.wav"
             path.write_bytes(wav_bytes(noise(one), RATE_HZ))
             previews.append(str(path))
-        plan.write_text(json.dumps({"previews": previews, "ends": ends or {}}))
+        plan.write_text(json.dumps({"previews": previews, "ends": ends or {}, "loss": loss}))
 
     def go(epochs, out=tmp_path / "out", **options):
         settings = TrainSettings(
@@ -119,8 +120,28 @@ def test_the_epoch_that_speaks_best_is_the_voice(piper):
     assert (result.folder / "voice.onnx").read_text() == "2"
     assert result.score.heard_by == "ears"
     assert [one["steps"] for one in result.history] == [10, 20, 30]
-    assert all("cer" in one for one in result.history)
+    assert result.sentences == tuple(
+        json.loads((result.folder.parents[1] / "job.json").read_text())["sentences"]
+    )
+    for one in result.history:
+        assert one["loss_g"] == 1.5
+        assert {"cer", "duration_ratio", "artefacts", "score"} <= one.keys()
+        assert [said.keys() for said in one["sentences"]] == [
+            {"cer", "duration_ratio", "artefacts"} for _ in result.sentences
+        ]
+    ratios = [one["sentences"][0]["duration_ratio"] for one in result.history]
+    assert ratios == pytest.approx([2 * ratios[1], ratios[1], 3 * ratios[1]], rel=1e-3)
     assert result.figures()["best_epoch"] == 2
+
+
+def test_without_a_recogniser_and_with_a_loss_that_is_no_number_the_figures_are_json(piper):
+    planned, go = piper
+    planned(1.0, loss=math.nan)
+    (one,) = go(1).history
+    assert one["loss_g"] is None
+    assert "cer" not in one
+    assert one["sentences"][0].keys() == {"duration_ratio", "artefacts"}
+    json.dumps(one, allow_nan=False)
 
 
 def test_progress_says_which_epoch_and_how_it_speaks(piper):

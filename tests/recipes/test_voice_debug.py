@@ -45,6 +45,19 @@ def test_every_epoch_is_told_and_the_job_file_knows_the_last_checkpoint(made):
     assert (out / state.last_checkpoint).is_file()
     assert report["training"]["epochs"] == 2
     assert report["training"]["heard_by"] == "parrot"
+    assert [one["epoch"] for one in report["epochs"]] == [1, 2]
+    assert all({"loss_g", "cer", "duration_ratio", "artefacts"} <= one.keys() for one in report["epochs"])
+    assert all(len(one["sentences"]) == len(report["sentences"]) == 1 for one in report["epochs"])
+
+
+@pytest.mark.timeout(900)
+def test_something_moves_while_it_prepares(made):
+    _, _, told, _ = made
+    seen = list(dict.fromkeys(progress.stage for progress in told))
+    assert seen[-2:] == ["train", "prepare"]
+    assert any("prepared" in progress.metrics for progress in told if progress.stage == "prepare")
+    fractions = [progress.fraction for progress in told]
+    assert fractions == sorted(fractions)
 
 
 @pytest.mark.timeout(900)

@@ -17,6 +17,8 @@ LOG = "log.txt"
 PARTS = {"recordings": 0.16, "transcribe": 0.08, "dataset": 0.01, "train": 0.75}
 #: stages that every recording goes through
 OF_A_RECORDING = ("ingest", "separate", "mark", "segment", "process")
+#: stages that a training tells of itself
+OF_A_TRAINING = ("prepare", "train")
 
 
 @dataclass
@@ -42,11 +44,12 @@ class Teller:
         self.tell(share)
 
     def tell(self, share: float, progress: Progress | None = None) -> None:
-        """How far the part is, 0 to 1; of a training also where it is in that."""
+        """How far the part is, 0 to 1; of a training also where it is in that, in a stage of its own."""
         part = "recordings" if self._stage in OF_A_RECORDING else self._stage
         fraction = min(1.0, (_before(part) + PARTS[part] * share) / (_before(self.last) + PARTS[self.last]))
         told = progress or Progress(self._stage)
-        self.on_progress(replace(told, stage=self._stage, fraction=fraction, eta_s=self._eta.at(fraction)))
+        stage = told.stage if told.stage in OF_A_TRAINING else self._stage
+        self.on_progress(replace(told, stage=stage, fraction=fraction, eta_s=self._eta.at(fraction)))
 
     def look(self) -> None:
         """Raises CancelledError `voice.cancelled`, where somebody asked it to stop."""

@@ -61,6 +61,8 @@ _HEAVY = (STATE, "voice.onnx", "voice.onnx.json", "golden.json")
 _MOST_PREVIEWS = 32
 _POLL_S, _PATIENCE_S, _DYING_S = 0.2, 60.0, 30.0
 _SIGKILL = -9
+#: what it does before the first epoch, and which share of the whole that is taken for
+PREPARE, _PREPARING, _LOOK_EVERY_S = "prepare", 0.01, 2.0
 _ERRORS: Mapping[str, type[PhonoloopError]] = {
     "cancelled": CancelledError,
     "resource.disk": ResourceError,
@@ -155,7 +157,7 @@ def _train(run: _Run, on_progress: OnProgress, should_stop: Callable[[], bool]) 
     eta = Eta(run.last_epoch() / run.settings.epochs)
     process = _started(run.command())
     try:
-        for report in _reports(process, should_stop):
+        for report in _reports(process, should_stop, run.prepared):
             if report.stage == "epoch":
                 run.score_all()
             on_progress(_progress(run, report, eta))
@@ -180,13 +182,23 @@ def _started(command: Command) -> Process:
         time.sleep(_POLL_S)
 
 
-def _reports(process: Process, should_stop: Callable[[], bool]) -> Iterator[Report]:
-    """Until it ends; asks it to stop once, and ends it where it does not within a minute."""
-    asked = 0
+def _reports(
+    process: Process, should_stop: Callable[[], bool], prepared: Callable[[], Report]
+) -> Iterator[Report]:
+    """Until it ends; asks it to stop once, and ends it where it does not within a minute.
+
+    Args:
+        prepared: how far Piper's preparation is, of which it says nothing itself.
+    """
+    asked, stage, look_s = 0, "", 0.0
     going = True
     while going:
         reports, going = process.reports(_POLL_S)
         yield from reports
+        stage = reports[-1].stage if reports else stage
+        if stage == PREPARE and time.monotonic() >= look_s:
+            look_s = time.monotonic() + _LOOK_EVERY_S
+            yield prepared()
         if going and (asked or should_stop()):
             if not asked:
                 process.terminate()
@@ -196,6 +208,8 @@ def _reports(process: Process, should_stop: Callable[[], bool]) -> Iterator[Repo
 
 
 def _progress(run: _Run, report: Report, eta: Eta) -> Progress:
+    if report.stage == PREPARE:
+        return Progress(PREPARE, fraction=_PREPARING * report.progress, metrics=report.metrics)
     epochs = run.settings.epochs
     done = report.stage == "epoch"
     metrics = {name: value for name, value in report.metrics.items() if isinstance(value, float)}
@@ -208,7 +222,7 @@ def _progress(run: _Run, report: Report, eta: Eta) -> Progress:
         epoch=epoch,
         epochs=epochs,
         step=int(report.metrics.get("steps") or 0),
-        fraction=report.progress,
+        fraction=_PREPARING + (1.0 - _PREPARING) * report.progress,
         eta_s=eta.at(report.progress),
         metrics=metrics,
         epoch_done=done,
@@ -356,7 +370,16 @@ class _Run:
         for path in cache.iterdir():
             if path.name != self.dataset.dataset_id:
                 shutil.rmtree(path)
-        (cache / self.dataset.dataset_id).mkdir(exist_ok=True)
+        self._cache().mkdir(exist_ok=True)
+
+    def prepared(self) -> Report:
+        """By the spectrograms that are in Piper's cache, which it makes last of each clip."""
+        made = sum(entry.name.endswith(".spec.pt") for entry in os.scandir(self._cache()))
+        clips = len(self.dataset.clips)
+        return Report(PREPARE, made / clips, metrics={"prepared": float(made), "clips": float(clips)})
+
+    def _cache(self) -> Path:
+        return self.out / CACHE / self.dataset.dataset_id
 
     def _job(self) -> dict[str, Any]:
         settings, dataset = self.settings, self.dataset
@@ -365,7 +388,7 @@ class _Run:
             "name": dataset.name,
             "metadata": str(folder / PIPER),
             "audio": str(folder / WAVS),
-            "cache": str((self.out / CACHE / dataset.dataset_id).resolve()),
+            "cache": str(self._cache().resolve()),
             "epochs_folder": str((self.out / EPOCHS).resolve()),
             "espeak_voice": settings.espeak_voice or dataset.language,
             "model": piper_model(settings, len(dataset.speakers)) | {"sample_rate": dataset.rate_hz},

@@ -39,6 +39,10 @@ LAUNCHER = textwrap.dedent(
     def say(**line):
         print(json.dumps(line), flush=True)
     assert cache.is_dir() and pathlib.Path(os.environ["TMPDIR"]).is_dir()
+    say(stage="prepare", progress=0.0)
+    for row in range(plan["prepares"]):
+        (cache / f"{row}.spec.pt").touch()
+        time.sleep(0.05)
     done = [int(p.parent.name[6:]) for p in folder.glob("epoch-*/state.ckpt")]
     for epoch in range(max(done, default=0) + 1, job["epochs"] + 1):
         if str(epoch) in plan["ends"]:
@@ -88,13 +92,15 @@ def piper(tmp_path, monkeypatch, dataset):
     (tmp_path / "launcher.py").write_text(LAUNCHER)
     plan = tmp_path / "plan.json"
 
-    def planned(*seconds, ends=None, loss=1.5):
+    def planned(*seconds, ends=None, loss=1.5, prepares=0):
         previews = []
         for at, one in enumerate(seconds):
             path = tmp_path / f"preview{at}.wav"
             path.write_bytes(wav_bytes(noise(one), RATE_HZ))
             previews.append(str(path))
-        plan.write_text(json.dumps({"previews": previews, "ends": ends or {}, "loss": loss}))
+        plan.write_text(
+            json.dumps({"previews": previews, "ends": ends or {}, "loss": loss, "prepares": prepares})
+        )
 
     def go(epochs, out=tmp_path / "out", **options):
         settings = TrainSettings(
@@ -153,6 +159,21 @@ def test_progress_says_which_epoch_and_how_it_speaks(piper):
     assert [(one.epoch, one.epochs, one.step) for one in ends] == [(1, 2, 10), (2, 2, 20)]
     assert all({"loss_g", "score", "duration_ratio"} <= one.metrics.keys() for one in ends)
     assert told[-1].stage == "done"
+
+
+def test_preparing_is_told_and_the_fraction_only_grows(piper, monkeypatch):
+    monkeypatch.setattr(train, "_LOOK_EVERY_S", 0.0)
+    planned, go = piper
+    planned(1.0, prepares=6)
+    told = []
+    go(2, on_progress=told.append)
+    preparing = [one for one in told if one.stage == "prepare"]
+    assert 0.0 < max(one.metrics.get("prepared", 0.0) for one in preparing) <= 6.0
+    assert {one.metrics["clips"] for one in preparing if one.metrics} == {6.0}
+    assert 0.0 == preparing[0].fraction < preparing[-1].fraction < 0.05
+    fractions = [one.fraction for one in told]
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0
 
 
 def test_the_disk_holds_the_last_and_the_best(piper, tmp_path):

@@ -140,10 +140,14 @@ class _Teller:
         if progress.stage == self._stage and now - self._said_s < _SAY_EVERY_S and not progress.epoch_done:
             return
         self._stage, self._said_s = progress.stage, now
-        epoch = f" (epoch {progress.epoch} of {progress.epochs})" if progress.epochs else ""
-        print(
-            f"{progress.fraction:4.0%}  {progress.stage}{epoch}{_left(progress)}", file=sys.stderr, flush=True
-        )
+        said = f"{progress.fraction:4.0%}  {progress.stage}{_within(progress)}{_left(progress)}"
+        print(said, file=sys.stderr, flush=True)
+
+
+def _within(progress: Progress) -> str:
+    if "prepared" in progress.metrics:
+        return f" ({progress.metrics['prepared']:.0f} of {progress.metrics['clips']:.0f} clips)"
+    return f" (epoch {progress.epoch} of {progress.epochs})" if progress.epochs else ""
 
 
 def _left(progress: Progress) -> str:

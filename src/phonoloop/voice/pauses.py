@@ -15,13 +15,13 @@ from phonoloop.voice.envelope import Bounds, frames_of
 
 #: no pause is shorter: the closures of p, t and k are
 _LEAST_PAUSE = frames_of(0.12)
+#: clicks between two such silences are in one pause: a clock ticks, a fire cracks
+_LEAST_SILENCE = frames_of(0.15)
 #: so much of a pause is as quiet as the first ones have to be, however low the factor is by then: what may be
 #: louder is a word that fades away. A long n is never that quiet
 _LEAST_CORE = frames_of(0.1)
 #: a shorter sound between two pauses is a click; levels make 20 ms more of it than there is
 _LEAST_SOUND = frames_of(0.08)
-#: how fast the shortest pause shrinks when the factor is lowered
-_SHRINK = 0.7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +38,14 @@ class Rules:
     rounds: int
 
     def share(self, turn: int) -> float:
-        """How far up from the background a pause may be."""
-        return 1 - self.factor * self.lower**turn
+        """How far up from the background a pause may be: half as far when short ones are looked for at first,
+        for a gap between two words is nearer to it than a weak consonant; then further with each turn."""
+        if turn == 0:
+            return 1 - self.factor
+        return 1 - (1 + self.factor) / 2 * self.lower ** (turn - 1)
 
     def shortest_pause(self, turn: int) -> int:
-        return max(round(self.pause * _SHRINK**turn), min(_LEAST_PAUSE, self.pause))
+        return self.pause if turn == 0 else min(_LEAST_PAUSE, self.pause)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class _Cut:
     """Where the piece before it ends and the one after it begins: the same, but in a long pause.
 
     Attributes:
-        turn: in which it was found, with a factor that is lower each time.
+        turn: in which it was found: the later, the further from the background it may be.
         forced: there is no pause.
     """
 
@@ -105,8 +108,8 @@ class _Window:
         """Those of the whole window, its ends among them; none where there is no sound."""
         frames = self._levels.size
         runs = _runs(self._quiet(0))
-        at_an_end = (runs[:, 0] == 0) | (runs[:, 1] == frames)
-        runs = _without_clicks(runs[at_an_end | (_lengths(runs) >= self._rules.shortest_pause(0))], frames)
+        silences = _at_least(runs, min(_LEAST_SILENCE, self._rules.pause), frames)
+        runs = _at_least(_without_clicks(silences, frames), self._rules.pause, frames)
         inner = [self._cut(start, end) for start, end in runs.tolist() if start > 0 and end < frames]
         head = int(runs[0, 1]) if len(runs) and runs[0, 0] == 0 else 0
         tail = int(runs[-1, 0]) if len(runs) and runs[-1, 1] == frames else frames
@@ -192,6 +195,11 @@ def _runs(mask: np.ndarray) -> np.ndarray:
 
 def _lengths(runs: np.ndarray) -> np.ndarray:
     return runs[:, 1] - runs[:, 0]
+
+
+def _at_least(runs: np.ndarray, length: int, frames: int) -> np.ndarray:
+    """Those that are so long; at the ends of the window all, for nobody knows how they go on."""
+    return runs[(runs[:, 0] == 0) | (runs[:, 1] == frames) | (_lengths(runs) >= length)]
 
 
 def _without_clicks(runs: np.ndarray, frames: int) -> np.ndarray:

@@ -3,9 +3,10 @@
 A pause is where the level stays near the background. How near is told by a factor: the level has to be
 that share of the way down from the loudest to the quietest around it, in decibels. A stretch that is too
 long is cut in the middle of its pauses, in the quietest frame there; the shortest pauses are joined again
-as long as the result is not too long; and what is still too long is looked at again with a lower factor,
-which also finds shorter pauses, and those that a word fades into. Where nobody pauses at all it is cut in
-the quietest frame, and the segments on both sides are marked.
+as long as the result is not too long. What is still too long is looked at again: first for short pauses
+that are still nearer to the background, as the gap between two words is, then with a factor that is lowered
+turn by turn, which also finds those that a word fades into. Where nobody pauses at all it is cut in the
+quietest frame, and the segments on both sides are marked.
 
 The background and the loudest are those of a window that moves along (`rolling`), so that a fan that is
 switched on is no speech and a talker who moves away is no silence; or those of the whole recording
@@ -42,9 +43,10 @@ class SegmentSettings:
         max_s: no segment is longer.
         method: `rolling` or `global`.
         factor: how near to the background a pause is at first: 1 is the background itself, 0 the loudest.
-        lower: what the factor is multiplied by each time that a stretch is still too long.
-        rounds: how often that happens before a cut is forced.
-        pause_s: the shortest pause at first; it goes down to 0.12 s with the factor.
+        lower: what the factor is multiplied by each time that a stretch is still too long; it starts half way
+            between `factor` and 1.
+        rounds: how often a stretch is looked at again before a cut is forced.
+        pause_s: the shortest pause at first; then 0.12 s.
         long_pause_s: of such a pause only `pad_s` at both ends is kept.
         floor_reach_s, peak_reach_s: the window, to both sides.
 
@@ -57,7 +59,7 @@ class SegmentSettings:
     method: str = ROLLING
     factor: float = 0.75
     lower: float = 0.9
-    rounds: int = 3
+    rounds: int = 5
     pause_s: float = 0.3
     long_pause_s: float = 0.8
     pad_s: float = 0.25

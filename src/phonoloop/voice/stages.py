@@ -28,7 +28,7 @@ from phonoloop.voice.segment import segment_wav
 from phonoloop.voice.separate import NONE, Separator, separate
 from phonoloop.voice.store import Store
 
-VERSIONS = {"ingest": 1, "separate": 1, "mark": 1, "segment": 1, "process": 1}
+VERSIONS = {"ingest": 1, "separate": 1, "mark": 1, "segment": 2, "process": 1}
 
 _STRETCHES, _SEGMENTS, _CLIPS = "stretches.json", "segments.json", "clips.json"
 T = TypeVar("T")

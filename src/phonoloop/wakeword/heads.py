@@ -1,4 +1,4 @@
-"""What decides over the vectors of a backbone, 80 ms each: four heads that look at the last `head_steps`."""
+"""What decides over the vectors of a backbone, 80 ms each: five heads that look at the last `head_steps`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from phonoloop.wakeword.layers import (
     CausalConv1d,
     Chain,
+    Mean,
     Packed,
     Past,
     Shapes,
@@ -47,9 +48,15 @@ class Head(Streaming):
         self.scale.copy_(torch.where(std > 1e-5, 1 / std.clamp(min=1e-5), torch.ones_like(std)))
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        x = ((x - self.mean) * self.scale).transpose(1, 2)
-        logits, kept = self.parts.step(x, state)
+        logits, kept = self.parts.step(self._standardised(x), state)
         return logits.squeeze(1), kept
+
+    def each(self, x: Tensor) -> tuple[Tensor, ...]:
+        return tuple(logits.squeeze(1) for logits in self.parts.each(self._standardised(x)))
+
+    def _standardised(self, x: Tensor) -> Tensor:
+        """(B, k, C) to (B, C, k)."""
+        return ((x - self.mean) * self.scale).transpose(1, 2)
 
 
 def _convolved(recipe: ModelRecipe, inputs: int, outputs: int, dilation: int = 1) -> list[nn.Module]:
@@ -150,4 +157,17 @@ class _AttentionHead(Chain):
         )
 
 
-_HEADS = {"attention": _AttentionHead, "se": _SqueezeHead, "tcn": _Tcn, "dense": _Dense}
+class _Ensemble(Mean):
+    """A `tcn` and an `attention` head: what fools both is rarer than what fools either."""
+
+    def __init__(self, recipe: ModelRecipe, inputs: int) -> None:
+        super().__init__(_Tcn(recipe, inputs), _AttentionHead(recipe, inputs))
+
+
+_HEADS = {
+    "attention": _AttentionHead,
+    "se": _SqueezeHead,
+    "tcn": _Tcn,
+    "dense": _Dense,
+    "ensemble": _Ensemble,
+}

@@ -43,6 +43,10 @@ class Streaming(nn.Module):
         """A whole recording (B, …): one step from the initial state."""
         return self.step(x, self.initial_state(x.shape[0], x.device))[0]
 
+    def each(self, x: Tensor) -> tuple[Tensor, ...]:
+        """What is learned from a whole recording: `forward`, or of a `Mean` what its parts give."""
+        return (self(x),)
+
 
 class Chain(Streaming):
     """Parts one after the other; modules without a past may stand between."""
@@ -67,6 +71,31 @@ class Chain(Streaming):
         return x, kept
 
 
+class Mean(Streaming):
+    """Parts that hear the same side by side, and the mean of what they give (deep ensembles: Lakshminarayanan
+    et al. 2017, arXiv 1612.01474). Each learns as if it were alone, see `each`."""
+
+    def __init__(self, *parts: Streaming) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(parts)
+
+    @property
+    def state_shapes(self) -> Shapes:
+        return tuple(itertools.chain.from_iterable(shapes_of(part) for part in self.parts))
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        given, kept = [], ()
+        for part in self.parts:
+            count = len(part.state_shapes)
+            y, new = part.step(x, state[:count])
+            state, kept = state[count:], kept + new
+            given.append(y)
+        return torch.stack(given).mean(0), kept
+
+    def each(self, x: Tensor) -> tuple[Tensor, ...]:
+        return tuple(part(x) for part in self.parts)
+
+
 class Packed(Streaming):
     """Has all its past in one tensor (B, numbers): a runtime hands over one array instead of dozens."""
 
@@ -82,6 +111,9 @@ class Packed(Streaming):
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         y, kept = self.inner.step(x, self.unpacked(state[0]))
         return y, (packed(kept),)
+
+    def each(self, x: Tensor) -> tuple[Tensor, ...]:
+        return self.inner.each(x)
 
     def unpacked(self, state: Tensor) -> State:
         parts = torch.split(state, self.sizes, dim=1)

@@ -120,9 +120,14 @@ class WakeNet(nn.Module):
 
     def forward(self, audio: Tensor) -> Tensor:
         """Logits (B, k) of whole recordings (B, samples); samples after the last whole step are left out."""
-        steps = audio.shape[1] // self.step_samples
-        heard = audio[:, : steps * self.step_samples]
-        return self.step(heard, self.initial_state(audio.shape[0], audio.device))[0]
+        return self.step(self._whole_steps(audio), self.initial_state(audio.shape[0], audio.device))[0]
+
+    def _whole_steps(self, audio: Tensor) -> Tensor:
+        return audio[:, : audio.shape[1] // self.step_samples * self.step_samples]
+
+    def each(self, audio: Tensor) -> tuple[Tensor, ...]:
+        """As `forward`, for every part of an ensemble by itself."""
+        return self.net.each(self.front(self._whole_steps(audio)))
 
     def weights(self) -> dict[str, Tensor]:
         """What a checkpoint holds: the net, and the front where it is trained."""

@@ -41,9 +41,10 @@ class ModelRecipe:
         backbone: of `embedding`, the folder of its two files, searched for where empty; of `ast`, a
             folder or a hub name.
         freeze_base: the backbone is not trained.
-        head: what decides over the vectors of a backbone.
+        head: what decides over the vectors of a backbone; `ensemble` is a `tcn` and an `attention` head whose
+            logits are averaged.
         head_steps: how many of these vectors (80 ms each) it looks at.
-        head_width: channels inside an `attention`, `se` or `tcn` head.
+        head_width: channels inside a head that is not `dense`.
         dense: widths of the `dense` head.
         ast_ms: of audio that an AST sees at each step.
         dropout: in a head or network.
@@ -60,7 +61,7 @@ class ModelRecipe:
     pool_ms: int = 960
     backbone: str = ""
     freeze_base: bool = True
-    head: Literal["attention", "se", "tcn", "dense"] = "attention"
+    head: Literal["attention", "se", "tcn", "dense", "ensemble"] = "attention"
     head_steps: int = 16
     head_width: int = 64
     dense: tuple[int, ...] = (256, 128)

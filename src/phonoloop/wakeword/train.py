@@ -336,24 +336,31 @@ def _decay(optim: OptimRecipe, step: int) -> float:
 
 
 def _loss(run: Run, batch: Batch) -> Tensor:
-    recipe, device = run.recipe, run.numerics.device
-    heard, partners, own = (part.to(device) for part in mix(batch, recipe, run.step))
+    """Of a batch; the parts of an ensemble learn each by itself."""
+    heard, partners, own = (part.to(run.numerics.device) for part in mix(batch, run.recipe, run.step))
     with run.numerics.autocast():
-        logits, frames = _heard(run, heard)
-    logits = logits.float()
+        said, frames = _heard(run, heard)
+    losses = [_said_loss(run, logits.float(), batch, partners=partners, own=own) for logits in said]
+    loss = torch.stack(losses).mean()
+    if run.hints is None or frames is None or batch.shown is None:
+        return loss
+    return loss + run.recipe.teacher.hint * run.hints.loss(
+        frames.float(), mixture(batch.shown.to(run.numerics.device), partners, own)
+    )
+
+
+def _said_loss(run: Run, logits: Tensor, batch: Batch, *, partners: Tensor, own: Tensor) -> Tensor:
+    """Of logits (B, S), against labels and the teacher."""
+    recipe, device = run.recipe, logits.device
     targets = targets_of(batch.ends.to(device), logits.shape[1], recipe.target)
     loss = _mixed(
         lambda rows, shares: strip_loss(logits, targets.at(rows), recipe.loss, shares), partners, own
     )
-    if batch.taught is not None:
-        taught, limit = batch.taught.to(device), recipe.teacher.limit
-        agreed = _mixed(lambda rows, shares: teacher_loss(logits, taught[rows], shares, limit), partners, own)
-        loss = (1 - recipe.teacher.weight) * loss + recipe.teacher.weight * agreed
-    if run.hints is None or frames is None or batch.shown is None:
+    if batch.taught is None:
         return loss
-    return loss + recipe.teacher.hint * run.hints.loss(
-        frames.float(), mixture(batch.shown.to(device), partners, own)
-    )
+    taught, limit = batch.taught.to(device), recipe.teacher.limit
+    agreed = _mixed(lambda rows, shares: teacher_loss(logits, taught[rows], shares, limit), partners, own)
+    return (1 - recipe.teacher.weight) * loss + recipe.teacher.weight * agreed
 
 
 def _mixed(loss: Callable[[Tensor, Tensor], Tensor], partners: Tensor, own: Tensor) -> Tensor:
@@ -366,9 +373,12 @@ def _mixed(loss: Callable[[Tensor, Tensor], Tensor], partners: Tensor, own: Tens
     return itself + (1 - own).mean() * loss(partners, 1 - own) if (own < 1).any() else itself
 
 
-def _heard(run: Run, heard: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Logits, and what they were read off where hints ask for it."""
-    return run.net.with_frames(heard) if run.hints else (run.net(heard), None)
+def _heard(run: Run, heard: Tensor) -> tuple[tuple[Tensor, ...], Tensor | None]:
+    """Logits of each part that learns, and what they were read off where hints ask for it."""
+    if run.hints is None:
+        return run.net.each(heard), None
+    logits, frames = run.net.with_frames(heard)
+    return (logits,), frames
 
 
 def _watch_finite(run: Run, norm: float) -> None:

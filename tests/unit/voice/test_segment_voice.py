@@ -106,8 +106,32 @@ def test_a_stretch_that_is_too_long_is_searched_for_shorter_pauses():
     first, _ = segment([audio])
     assert first.end / RATE_HZ == pytest.approx(8.075, abs=0.03)
     assert not first.forced_cut
-    with_one_round = segment([audio], SegmentSettings(rounds=1))
-    assert all(one.forced_cut for one in with_one_round)
+
+
+def test_and_then_for_pauses_further_from_the_background():
+    audio = np.concatenate([room(2), held_tone(8), room(0.2, -50, seed=1), held_tone(8)])
+    first, _ = segment([audio])
+    assert first.end / RATE_HZ == pytest.approx(10.1, abs=0.1)
+    assert not first.forced_cut
+    assert all(one.forced_cut for one in segment([audio], SegmentSettings(rounds=1)))
+
+
+def test_a_short_gap_near_the_background_goes_before_a_long_dip_above_it():
+    """As between two words, and in a long weak consonant."""
+    gap, consonant = room(0.16), room(0.25, -48, seed=1)
+    audio = np.concatenate([room(2), held_tone(6), gap, held_tone(3), consonant, held_tone(5)])
+    first, second = segment([audio])
+    assert first.end == second.start
+    assert 8 <= first.end / RATE_HZ <= 8.16
+    assert not first.forced_cut
+
+
+def test_a_clock_that_ticks_does_not_hide_a_pause():
+    tick = np.concatenate([room(0.25), tone(2000, 0.02, rate_hz=RATE_HZ)])
+    audio = np.concatenate([held_tone(3), *[tick] * 8, room(0.25, seed=1), held_tone(3)])
+    (_, end), (start, _) = times_s(segment([audio]))
+    assert end == pytest.approx(3.25, abs=0.03)
+    assert start == pytest.approx(5.16, abs=0.03)
 
 
 def test_where_nobody_pauses_the_quietest_frame_is_cut_and_marked():

@@ -36,6 +36,7 @@ RECIPES = {
     "tcn": ModelRecipe(kind="embedding", head="tcn", head_width=8),
     "dense": ModelRecipe(kind="embedding", head="dense", dense=(12, 6)),
     "line": ModelRecipe(kind="embedding", head="dense", dense=()),
+    "ensemble": ModelRecipe(kind="embedding", head="ensemble", head_width=8),
 }
 
 
@@ -199,6 +200,20 @@ class TestHead:
         net = build_model(RECIPES["dense"], embedding_dir=folder).net
         net.set_normalisation(torch.zeros(VECTOR), torch.zeros(VECTOR))
         assert net.scale.tolist() == [1.0] * VECTOR
+
+    @torch.no_grad()
+    def test_an_ensemble_says_the_mean_of_what_its_parts_learn_to_say(self, folder):
+        net = build_model(RECIPES["ensemble"], embedding_dir=folder).eval().net
+        x = torch.randn(2, 20, VECTOR)
+        tcn, attention = net.each(x)
+        assert not torch.allclose(tcn, attention)
+        torch.testing.assert_close(net(x), (tcn + attention) / 2)
+
+    @torch.no_grad()
+    def test_what_is_learned_is_on_average_what_is_said(self, network):
+        audio = torch.randn(2, 5 * network.step_samples + 7) * 0.1
+        learned = network.eval().each(audio)
+        torch.testing.assert_close(sum(learned) / len(learned), network(audio))
 
     @torch.no_grad()
     def test_the_dense_head_sees_so_many_steps_and_no_more(self, folder):

@@ -156,9 +156,8 @@ def _above_60_hz(samples: np.ndarray, rate_hz: int) -> np.ndarray:
     padded = np.pad(samples, rate_hz // 10, mode="reflect", reflect_type="odd")
     at_hz = np.fft.rfftfreq(padded.size, 1 / rate_hz)
     gain = np.clip((at_hz - 40) / 40, 0, 1)
-    return np.fft.irfft(np.fft.rfft(padded) * gain, padded.size)[rate_hz // 10 :][: samples.size].astype(
-        np.float32
-    )
+    filtered = np.fft.irfft(np.fft.rfft(padded) * gain, padded.size)[rate_hz // 10 :]
+    return filtered[: samples.size].astype(np.float32)
 
 
 # ---------------------------------------------------------------- where a word lies

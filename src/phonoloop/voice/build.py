@@ -10,7 +10,6 @@ heard of clips that those refuse is kept, but has no line.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -19,16 +18,16 @@ from pathlib import Path
 from typing import Any
 
 from phonoloop.audio.wav import read_wav
-from phonoloop.core.errors import AudioError, InputError
+from phonoloop.core.errors import InputError
 from phonoloop.core.ids import file_sha256
 from phonoloop.core.speech import Transcriber
 from phonoloop.training.progress import OnProgress, Progress, ignore_progress
 from phonoloop.training.strict import to_mapping
 from phonoloop.voice.config import VoiceRecipe
-from phonoloop.voice.data import Source, VoiceClip
+from phonoloop.voice.data import VoiceClip
 from phonoloop.voice.datasets import DatasetSettings, Utterance, passage_of, read_dataset, write_dataset
 from phonoloop.voice.export import check_voice, voice_files
-from phonoloop.voice.gates import REASONS, judge_clips
+from phonoloop.voice.gates import judge_clips
 from phonoloop.voice.ingest import BlockDecoder, Given, find_files
 from phonoloop.voice.jobfile import JobFile, JobState, job_id_of
 from phonoloop.voice.layout import CLIPS, DATASET, VOICE
@@ -41,11 +40,12 @@ from phonoloop.voice.outcome import (
     write_segments,
 )
 from phonoloop.voice.publish import publish_dataset, publish_files
+from phonoloop.voice.refused import copy_of, no_clips, no_texts, nothing_usable
 from phonoloop.voice.separate import Separator
 from phonoloop.voice.splits import frozen_splits
 from phonoloop.voice.stages import Cut, SourceStages
 from phonoloop.voice.store import Store, opened, texts_alone
-from phonoloop.voice.teller import Teller
+from phonoloop.voice.teller import LOG, Teller
 from phonoloop.voice.texts import ClipText
 from phonoloop.voice.train import checkpoints, run_key, train_voice
 from phonoloop.voice.transcribe import Ears, Hearing, Workers, transcribe_by
@@ -167,11 +167,9 @@ class _Way:
         return self._end(made, manifest_id)
 
     def _hearing(self) -> Hearing:
-        cache = self.store.root / "transcribe" / "heard"
-        cache.mkdir(parents=True, exist_ok=True)
         return Hearing(
             read=lambda clip: read_wav(self._audio[clip.clip_id]),
-            cache=cache,
+            cache=self.store.root / "transcribe" / "heard",
             language=self.request.language,
             ears=self.tools.ears,
             settings=self.request.recipe.transcribe,
@@ -215,7 +213,7 @@ class _Way:
                 self._ask(workers, cut)
             self._tell_recordings(cuts.values(), refused, workers.done())
         if not cuts:
-            raise _nothing_usable(refused)
+            raise nothing_usable(refused, request.out_dir / LOG)
         ordered = tuple(sorted(cuts.values(), key=lambda cut: cut.source.source_id))
         return Made(
             name=request.name,
@@ -234,7 +232,7 @@ class _Way:
         self.teller.begin("ingest", share(0.0), path.name)
         source, audio = stages.ingest(path)
         if source.source_id in known:
-            raise _copy(path, known[source.source_id].source)
+            raise copy_of(known[source.source_id].source, path)
         self.teller.begin("separate", share(0.3))
         taken = stages.separate(source, audio)
         self.teller.begin("mark", share(0.4))
@@ -266,7 +264,7 @@ class _Way:
         """Raises InputError `voice.no_clips`."""
         clips = judge_clips([clip for cut in cuts for clip in cut.clips], self.request.recipe.gates)
         if all(clip.refused for clip in clips):
-            raise _no_clips(clips)
+            raise no_clips(clips)
         return clips
 
     # ------------------------------------------------------------ texts
@@ -288,7 +286,7 @@ class _Way:
             self.teller.look()
             self.store.use(path)
         if not any(text.text and not text.rejected for text in texts):
-            raise _no_texts(self.tools.ears)
+            raise no_texts(usable, made.sources.values(), heard=bool(self.tools.ears.first))
         return texts
 
     # ------------------------------------------------------------ dataset and training
@@ -421,42 +419,3 @@ def _utterances(made: Made, settings: DatasetSettings) -> Iterator[Utterance]:
             passage=passage_of(clips[text.clip_id], settings),
             speaker=text.speaker,
         )
-
-
-def _copy(path: Path, first: Source) -> AudioError:
-    return AudioError(
-        f"it sounds exactly as {first.name} does",
-        code="voice.copy",
-        subject=path.name,
-        hint="Nothing is lost: the other one is used",
-    )
-
-
-def _nothing_usable(refused: Mapping[str, InputError]) -> InputError:
-    counts = Counter(f"{error.message} [{error.code}]" for error in refused.values())
-    told = "; ".join(f"{count} times: {why}" for why, count in counts.most_common(3))
-    return InputError(
-        f"none of {len(refused)} recordings can be used ({told})",
-        code="voice.nothing_usable",
-        subject=", ".join(sorted(refused)[:3]),
-        hint="The log names each; they lie where they were",
-    )
-
-
-def _no_clips(clips: Sequence[VoiceClip]) -> InputError:
-    counts = Counter(why for clip in clips for why in clip.refused)
-    told = "; ".join(f"{count} [{why}]: {REASONS.get(why, why)}" for why, count in counts.most_common(4))
-    return InputError(
-        f"none of {len(clips)} clips can be used ({told or 'nobody speaks'})",
-        code="voice.no_clips",
-        hint="Record one speaker near the microphone, without music; or loosen `gates` in the recipe",
-    )
-
-
-def _no_texts(ears: Ears) -> InputError:
-    hint = (
-        "What it heard is in transcripts/; is the language right?"
-        if ears.first
-        else "Lay NAME.txt or NAME.json beside each recording, train or name a recogniser (ASR_TEACHER)"
-    )
-    return InputError("nobody says what is said in the clips", code="voice.no_texts", hint=hint)

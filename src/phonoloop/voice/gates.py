@@ -30,6 +30,19 @@ REASONS: Mapping[str, str] = {
     "other_speaker": "somebody else speaks it, by its pitch and timbre",
 }
 
+#: what can be done about it where it refuses most; of reasons that refuse as many the first
+ADVICE: Mapping[str, str] = {
+    "music": "Give recordings without music, or separate it first (`separate` in the recipe)",
+    "speakers": "Give recordings in which one person speaks alone",
+    "other_speaker": "Give recordings of one person",
+    "narrow_band": "Record with a microphone at 22,050 Hz or more: what a telephone drops cannot be had back",
+    "clipped": "Record again at a lower level",
+    "forced_cut": "Speak with pauses between sentences, or raise `segment.max_s`",
+    "reverberant": "Record nearer to the microphone, in a room with carpets and curtains",
+    "noisy": "Record in a quiet room, near the microphone",
+    "too_short": "Give longer recordings",
+}
+
 #: comparing loudness needs so many clips
 _FEWEST_COMPARED = 5
 #: the room is that of a clip and its neighbours, as many as this before and after it

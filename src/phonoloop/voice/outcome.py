@@ -22,6 +22,9 @@ from phonoloop.voice.metadata import METADATA, TRANSCRIPTS
 from phonoloop.voice.stages import Cut
 from phonoloop.voice.texts import ClipText, Origin
 
+#: more than this share of the clips in which somebody else speaks is worth a warning
+_MANY_OTHERS = 0.1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
@@ -170,7 +173,11 @@ def report_of(made: Made, *, until: str, recipe: Mapping[str, Any], manifest_id:
         "marked_s": _marked_s(made),
         "clips": len(_counting(made)),
         "refused_clips": dict(sorted(Counter(why for clip in made.clips for why in clip.refused).items())),
+        "unused_recordings": _unused(made),
         "left_out": dict(sorted(Counter(filter(None, map(made.why_not, made.texts))).items())),
+        "changed_texts": dict(
+            sorted(Counter(what for text in made.trained_on() for what in text.changed).items())
+        ),
         "texts": dict(sorted(Counter(text.origin.value for text in made.trained_on()).items())),
         "splits": _splits(made),
         "speakers": _speakers(made),
@@ -181,6 +188,20 @@ def report_of(made: Made, *, until: str, recipe: Mapping[str, Any], manifest_id:
         "recipe": dict(recipe),
         "warnings": list(_warnings(made)),
     }
+
+
+def _unused(made: Made) -> dict[str, dict[str, int]]:
+    """Recordings that were taken in, and of which no clip passed: by name, how often each reason."""
+    used = {clip.source_id for clip in made.usable}
+    return {
+        cut.source.name: dict(sorted(_refusals(made, cut.source.source_id).items()))
+        for cut in made.cuts
+        if cut.source.source_id not in used
+    }
+
+
+def _refusals(made: Made, source_id: str) -> Counter[str]:
+    return Counter(why for clip in made.clips if clip.source_id == source_id for why in clip.refused)
 
 
 def _splits(made: Made) -> dict[str, int]:
@@ -225,6 +246,9 @@ def _warnings(made: Made) -> Iterator[str]:
         yield f"no licence is stated for {len(missing)} of {len(sources)} recordings"
     if broken := [one.name for one in sources if one.truncated]:
         yield f"{len(broken)} recordings are damaged or end too early: {', '.join(broken[:5])}"
+    others = sum(not {"other_speaker", "speakers"}.isdisjoint(clip.refused) for clip in made.clips)
+    if others > _MANY_OTHERS * len(made.clips):
+        yield f"somebody else speaks in {others} of {len(made.clips)} clips: a voice is made of one person"
     if made.refused:
         yield f"{len(made.refused)} recordings cannot be used; they lie where they were"
     languages = {one.language for one in sources if one.language} - {made.language}

@@ -106,7 +106,7 @@ def require_piper() -> None:
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         raise UnavailableError(
-            f"voices are trained by Piper, and {', '.join(missing)} is not installed",
+            f"voices are trained by Piper, which is not installed here (missing: {', '.join(missing)})",
             code="voice.no_piper",
             hint="pip install 'phonoloop[piper]'",
         )

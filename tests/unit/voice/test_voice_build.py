@@ -316,8 +316,20 @@ def test_nothing_usable_says_how_often_and_why(tmp_path):
     with pytest.raises(InputError) as caught:
         run(request(tmp_path / "in", tmp_path / "out"))
     assert caught.value.code == "voice.nothing_usable"
+    assert "1 of them: nothing is heard in it" in caught.value.message
     assert "audio.silent" in caught.value.message
     assert "audio.not_audio" in caught.value.message
+    assert str(tmp_path / "out" / "log.txt") in caught.value.hint
+    assert "audio.silent" in (tmp_path / "out" / "log.txt").read_text("utf-8")
+
+
+def test_of_a_single_recording_that_cannot_be_used_its_own_reason_and_advice_are_told(tmp_path):
+    path = write_media(tmp_path / "a.wav", silence(2.0))
+    with pytest.raises(InputError) as caught:
+        run(request(path, tmp_path / "out"))
+    assert caught.value.subject == "a.wav"
+    assert caught.value.message.startswith("it cannot be used: nothing is heard in it")
+    assert "microphone" in caught.value.hint
 
 
 def test_without_texts_and_without_a_recogniser_it_says_what_to_do(material, tmp_path):
@@ -325,6 +337,35 @@ def test_without_texts_and_without_a_recogniser_it_says_what_to_do(material, tmp
         run(request(material, tmp_path / "out"), deaf=True)
     assert caught.value.code == "voice.no_texts"
     assert "ASR_TEACHER" in caught.value.hint
+    assert "no recogniser" in caught.value.message
+
+
+def test_a_text_without_times_and_without_a_recogniser_is_not_asked_for_again(material, tmp_path):
+    other = shutil.copytree(material, tmp_path / "talk")
+    (other / "c.txt").write_text("câu một câu hai", encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        run(request(other, tmp_path / "out"), deaf=True)
+    assert caught.value.code == "voice.no_texts"
+    assert "times" in caught.value.hint
+
+
+def test_a_recording_of_which_nothing_is_used_is_named_with_its_reasons(tmp_path):
+    (tmp_path / "in").mkdir()
+    humming = speech_like(14.0, seed=9, pause_s=0.01, phrase_s=60.0).samples
+    write_media(tmp_path / "in" / "a.wav", humming)
+    write_media(tmp_path / "in" / "b.wav", talk(4, 6))
+    report = run(request(tmp_path / "in", tmp_path / "out", until=Until.SEGMENT)).report
+    assert report["unused_recordings"].keys() == {"a.wav"}
+    assert report["unused_recordings"]["a.wav"]["forced_cut"] >= 2
+
+
+def test_many_clips_of_somebody_else_are_warned_of(material, tmp_path, monkeypatch):
+    def judge(clips, settings):
+        return [*clips[2:], *(replace(clip, refused=("other_speaker",)) for clip in clips[:2])]
+
+    monkeypatch.setattr(build_module, "judge_clips", judge)
+    report = run(request(material, tmp_path / "out", until=Until.SEGMENT)).report
+    assert any("somebody else speaks in 2 of 10 clips" in warning for warning in report["warnings"])
 
 
 def test_a_missing_folder_is_said(tmp_path):
@@ -347,17 +388,20 @@ def test_forty_seconds_without_a_pause_are_cut_and_kept_out(tmp_path):
 
 def test_texts_that_readers_stumble_over_are_read_alike(tmp_path):
     (tmp_path / "in").mkdir()
-    samples = talk(4, 4)
+    samples = talk(1, 4)
     write_media(tmp_path / "in" / "a.wav", samples)
+    write_media(tmp_path / "in" / "b.wav", talk(4, 5))
     said = 'he said "no | one\nline'
     segments = [{"start_ms": 0, "end_ms": samples.size * 1000 // 16_000, "text": said}]
     (tmp_path / "in" / "a.json").write_text(json.dumps({"segments": segments}), encoding="utf-8")
     out = tmp_path / "out"
-    run(request(tmp_path / "in", out))
+    report = run(request(tmp_path / "in", out)).report
+    assert report["changed_texts"] == {"newline": 1, "pipe": 1, "quote": 1}
     content = (out / "dataset" / "piper.csv").read_text("utf-8")
     plain = [line.split("|") for line in content.splitlines()]
     assert list(csv.reader(content.splitlines(), delimiter="|")) == plain
     assert all(len(row) == 2 for row in plain)
+    assert "he said “no, one line" in [text for _, text in plain]
 
 
 def test_it_stops_where_it_is_asked_to_and_goes_on(material, made, tmp_path):
@@ -380,11 +424,14 @@ def test_clips_are_sixteen_bit_mono_at_the_rate_of_voices(made):
 
 
 @pytest.mark.parametrize(
-    ("sound", "rate_hz", "why"),
-    [(partial(music, "band", 20.0), 16_000, "music"), (telephone, 8_000, "narrow_band")],
+    ("sound", "rate_hz", "why", "advice"),
+    [
+        (partial(music, "band", 20.0), 16_000, "music", "without music"),
+        (telephone, 8_000, "narrow_band", "22,050 Hz"),
+    ],
     ids=["music", "telephone"],
 )
-def test_what_makes_no_voice_is_kept_out_and_explained(tmp_path, sound, rate_hz, why):
+def test_what_makes_no_voice_is_kept_out_and_explained(tmp_path, sound, rate_hz, why, advice):
     (tmp_path / "in").mkdir()
     write_media(tmp_path / "in" / "a.wav", sound(), rate_hz)
     wanted = request(tmp_path / "in", tmp_path / "out", until=Until.SEGMENT)
@@ -392,4 +439,4 @@ def test_what_makes_no_voice_is_kept_out_and_explained(tmp_path, sound, rate_hz,
         run(replace(wanted, recipe=VoiceRecipe()))
     assert caught.value.code in ("voice.no_clips", "voice.nothing_usable")
     assert f"[{why}]" in caught.value.message
-    assert caught.value.hint
+    assert advice in caught.value.hint

@@ -160,12 +160,14 @@ def _left(progress: Progress) -> str:
 def _lines(report: dict[str, Any]) -> Iterator[str]:
     hours = report["hours"]
     yield (
-        f"{report['name']} ({report['language']}): {report['recordings']} recordings, "
-        f"{hours['recorded'] * 60:.1f} min; {report['segments']} segments, {report['clips']} clips, "
-        f"{hours['clips'] * 60:.1f} min"
+        f"{report['name']} ({report['language']}): {_many(report['recordings'], 'recording')}, "
+        f"{hours['recorded'] * 60:.1f} min; {_many(report['segments'], 'segment')}, "
+        f"{_many(report['clips'], 'clip')}, {hours['clips'] * 60:.1f} min"
     )
     for name, error in report["refused_recordings"].items():
         yield f"Not used: {name}: {error['message']} [{error['code']}]. {error['hint']}"
+    for name, counts in report["unused_recordings"].items():
+        yield f"Nothing of {name} is used: {_counts(counts) or 'nobody speaks in it'}"
     yield from _clips_lines(report)
     if report["training"]:
         figures = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in report["training"].items())
@@ -177,6 +179,10 @@ def _lines(report: dict[str, Any]) -> Iterator[str]:
         yield f"Installed as {report['model_id']}: {say}"
 
 
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
 def _clips_lines(report: dict[str, Any]) -> Iterator[str]:
     from phonoloop.voice.gates import REASONS
 
@@ -186,8 +192,13 @@ def _clips_lines(report: dict[str, Any]) -> Iterator[str]:
         ("Left out", report["left_out"]),
         ("Marked seconds", report["marked_s"]),
         ("Texts", report["texts"]),
+        ("Texts that held what readers of tables stumble over, replaced", report["changed_texts"]),
         ("Splits", report["splits"]),
     )
     for heading, counts in told:
         if counts:
-            yield f"{heading}: {', '.join(f'{name} {count}' for name, count in counts.items())}"
+            yield f"{heading}: {_counts(counts)}"
+
+
+def _counts(counts: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items())

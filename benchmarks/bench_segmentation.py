@@ -211,9 +211,9 @@ def figures(talks_heard: Iterable[Talk], cut: Cutter) -> dict[str, Any]:
 
 
 def verdict(ours: dict[str, Any], other: dict[str, Any]) -> str:
-    """`better`: fewer boundaries in speech and no more clips over the maximum, or as few of the one and fewer
-    of the other; where both are as few, less speech lost. `tie`: all three alike. `mixed`: else, or `worse`.
-    One that never cuts has no boundaries, and everything over."""
+    """By three counts: boundaries in speech, clips over the maximum, speech lost. `better`: fewer of one and
+    no more of the others; `worse`: the other way round; `tie`: all alike; else `mixed`. One that never cuts
+    has no boundaries, and everything over."""
 
     def counts(one: dict[str, Any]) -> tuple[float, int, float]:
         in_speech = 1.0 if one["in_speech"] is None else one["in_speech"]

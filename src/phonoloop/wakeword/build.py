@@ -36,7 +36,7 @@ from phonoloop.wakeword.clips import AudioDecoder, marks_of
 from phonoloop.wakeword.config import WakeRecipe, check, load_recipe, recipe_to_dict
 from phonoloop.wakeword.cross import cross_fit
 from phonoloop.wakeword.data import Material, plans
-from phonoloop.wakeword.distil import teach
+from phonoloop.wakeword.distil import Lessons, teach
 from phonoloop.wakeword.doubts import doubtful_clips
 from phonoloop.wakeword.ends import phrase_span
 from phonoloop.wakeword.export import Facts, conclude, export, load_network
@@ -274,15 +274,20 @@ def _learn(
 
     own = _pools(made, "own", folder)
     _listen_for_doubts(request, inputs, networks, own, shop)
-    result, taught = _trained(request, networks, made, own, told, shop)
+    result, taught, lessons = _trained(request, networks, made, own, told, shop)
     shop.log(f"best epoch {result.best_epoch} of {result.epochs}: {json.dumps(result.metrics)}")
     if taught is not None:
         shop.log(f"teacher: best epoch {taught.best_epoch} of {taught.epochs}: {json.dumps(taught.metrics)}")
-    return result, _crossed(request, inputs, networks, own, shop)
+    return result, _crossed(request, inputs, networks, own, lessons, shop)
 
 
 def _crossed(
-    request: BuildRequest, inputs: Inputs, networks: _Networks, own: Pools, shop: Workshop
+    request: BuildRequest,
+    inputs: Inputs,
+    networks: _Networks,
+    own: Pools,
+    lessons: Lessons,
+    shop: Workshop,
 ) -> tuple[Scored, ...]:
     """Nothing where the recipe does not ask for it, or where the front would have to be trained each time."""
     shop.begin("cross")
@@ -297,6 +302,7 @@ def _crossed(
         request.recipe,
         inputs.material.negatives,
         pools=own,
+        lessons=lessons,
         fresh=fresh,
         out_dir=request.out_dir / CROSS,
         on_progress=lambda progress: shop.tell(progress.fraction, progress),
@@ -332,7 +338,7 @@ def _trained(
     own: Pools,
     told: OnProgress,
     shop: Workshop,
-) -> tuple[TrainResult, TrainResult | None]:
+) -> tuple[TrainResult, TrainResult | None, Lessons]:
     common: dict[str, Any] = {
         "out_dir": request.out_dir,
         "warm": request.continue_from is not None,
@@ -341,7 +347,7 @@ def _trained(
     }
     if networks.teacher is None:
         own_result = train(request.recipe, model=networks.student, pools=own, whole=networks.whole, **common)
-        return own_result, None
+        return own_result, None, Lessons()
     seen = _pools(made, "teacher", request.out_dir / FEATURES)
     return teach(
         request.recipe, teacher=networks.teacher, student=networks.student, heard=own, seen=seen, **common

@@ -13,6 +13,7 @@ from phonoloop.training import recipes
 from phonoloop.training.strict import build, read_yaml, to_mapping
 from phonoloop.wakeword import model_config
 from phonoloop.wakeword.model_config import ModelRecipe
+from phonoloop.wakeword.operating import OTHER_KIND
 from phonoloop.wakeword.trigger import MAX_SMOOTHING_STEPS
 
 __all__ = ["ModelRecipe", "WakeRecipe", "load_recipe", "recipe_from_dict", "recipe_names", "recipe_to_dict"]
@@ -254,6 +255,8 @@ class JudgeRecipe:
         folds: the recordings to learn from are divided so, and what networks trained without a part say to
             it is evidence for the threshold too; 0 where only what is held out is. Takes as many trainings
             more.
+        margin: logits by which the threshold lies above where audio of the kind at hand would have it,
+            because what a detector meets is of another kind; 0 where it is not.
         smoothing_steps: over how many steps scores may be averaged. More than two were chosen on clean
             clips now and then, and cost many misses in noise.
         at_snr_db: misses are also measured with noise at these levels.
@@ -261,6 +264,7 @@ class JudgeRecipe:
 
     target_per_hour: float = 0.5
     folds: int = 0
+    margin: float = OTHER_KIND
     smoothing_steps: tuple[int, ...] = (1, 2)
     at_snr_db: tuple[float, ...] = (10.0,)
 
@@ -425,7 +429,7 @@ def _learning_rules(recipe: WakeRecipe) -> list[recipes.Rule]:
         ("judge.smoothing_steps", _smooths(recipe.judge.smoothing_steps), "one or more, of 1 to 64 steps"),
         ("judge.target_per_hour", recipe.judge.target_per_hour > 0, "more than 0"),
         ("judge.folds", recipe.judge.folds == 0 or recipe.judge.folds >= 2, "0, or 2 and more"),
-        ("judge.folds", not (recipe.judge.folds and teacher.enabled), "0 for a network that is taught"),
+        ("judge.margin", recipe.judge.margin >= 0, "0 or more"),
     ]
 
 

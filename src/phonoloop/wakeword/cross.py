@@ -19,6 +19,7 @@ import torch
 from phonoloop.training.progress import OnProgress
 from phonoloop.wakeword.batches import Pools
 from phonoloop.wakeword.config import WakeRecipe
+from phonoloop.wakeword.distil import Lessons
 from phonoloop.wakeword.division import Division
 from phonoloop.wakeword.features import fold_pool
 from phonoloop.wakeword.infer import ScoreStream
@@ -33,6 +34,7 @@ def cross_fit(
     negatives: Division,
     *,
     pools: Pools,
+    lessons: Lessons,
     fresh: Callable[[], WakeNet],
     out_dir: Path,
     on_progress: OnProgress,
@@ -42,6 +44,8 @@ def cross_fit(
 
     Args:
         negatives: recordings without the phrase.
+        lessons: of a teacher, which has heard the folds itself: a network learns from it only what it says
+            to the others.
         fresh: gives a network with fresh weights, the same each time.
 
     Raises:
@@ -57,6 +61,8 @@ def cross_fit(
             recipe,
             model=model,
             pools=without(pools, fold),
+            taught=lessons.taught,
+            shown=lessons.shown,
             out_dir=out_dir / str(fold),
             on_progress=lambda told, done=fold: on_progress(
                 replace(told, stage="cross", fraction=(done + told.fraction) / folds, eta_s=None)

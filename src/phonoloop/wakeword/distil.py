@@ -8,8 +8,8 @@ would say to a mixture of two strips is not known: they count by their shares th
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from phonoloop.training.numerics import Numerics, choose_numerics
 from phonoloop.training.progress import OnProgress, ignore_progress
 from phonoloop.wakeword.batches import Pools
 from phonoloop.wakeword.config import TeacherRecipe, WakeRecipe
+from phonoloop.wakeword.features import Pool
 from phonoloop.wakeword.model import WakeNet
 from phonoloop.wakeword.train import TrainResult, train
 from phonoloop.wakeword.trial import logits_of
@@ -36,6 +37,19 @@ def teacher_recipe(recipe: WakeRecipe) -> WakeRecipe:
     )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Lessons:
+    """What a student learns from beside labels; nothing where there is no teacher.
+
+    Attributes:
+        taught: the teacher's logits by pool, see `taught_logits`.
+        shown: the strips to learn from in the teacher's vectors, for hints.
+    """
+
+    taught: Mapping[str, np.ndarray] = field(default_factory=dict)
+    shown: tuple[Pool, ...] = ()
+
+
 def teach(
     recipe: WakeRecipe,
     *,
@@ -47,7 +61,7 @@ def teach(
     warm: bool = False,
     on_progress: OnProgress = ignore_progress,
     should_stop: Callable[[], bool] = lambda: False,
-) -> tuple[TrainResult, TrainResult]:
+) -> tuple[TrainResult, TrainResult, Lessons]:
     """Trains the teacher in `out_dir/teacher`, then the student in `out_dir`; both resume.
 
     Args:
@@ -55,7 +69,7 @@ def teach(
         heard, seen: the same strips, in the student's features and in the teacher's.
 
     Returns:
-        What came of the student, and of the teacher.
+        What came of the student, and of the teacher, and what that one said.
 
     Raises:
         As `train.train`.
@@ -71,19 +85,22 @@ def teach(
         ),
         should_stop=should_stop,
     )
-    taught = taught_logits(teacher.net, seen, choose_numerics(recipe.device, "fp32"))
+    lessons = Lessons(
+        taught_logits(teacher.net, seen, choose_numerics(recipe.device, "fp32")),
+        tuple(seen.learned) if recipe.teacher.hint else (),
+    )
     result = train(
         recipe,
         model=student,
         pools=heard,
         out_dir=out_dir,
         warm=warm,
-        taught=taught,
-        shown=seen.learned if recipe.teacher.hint else (),
+        taught=lessons.taught,
+        shown=lessons.shown,
         on_progress=lambda told: on_progress(replace(told, fraction=share + (1 - share) * told.fraction)),
         should_stop=should_stop,
     )
-    return result, own
+    return result, own, lessons
 
 
 def taught_logits(net: nn.Module, pools: Pools, numerics: Numerics) -> dict[str, np.ndarray]:

@@ -24,7 +24,7 @@ from phonoloop.wakeword.trigger import TriggerSettings
 TARGET_PER_HOUR = 0.5
 #: logits by which phrases and talk of another kind than the tuning stream's reach higher, about
 #: (docs/adr/0004-wake-threshold.md)
-OTHER_KIND = 0.5
+OTHER_KIND = 0.75
 #: averages over three and four steps lost more phrases in noise than they gained elsewhere
 SMOOTHING_STEPS = (1, 2)
 #: with fewer positives the smoothing is not chosen by them
@@ -101,6 +101,7 @@ def choose(
     negatives: Scored,
     *,
     target_per_hour: float = TARGET_PER_HOUR,
+    margin: float = OTHER_KIND,
     smoothing: Sequence[int] = SMOOTHING_STEPS,
     cooldown_s: float = 1.0,
 ) -> OperatingPoint:
@@ -108,6 +109,9 @@ def choose(
     and of these the one with the fewest misses.
 
     Positives never lift the rate: they only choose among smoothings, and only where there are enough.
+
+    Args:
+        margin: logits to go above that threshold, for audio of another kind than the tuning stream's.
 
     Raises:
         InputError: `wakeword.no_negatives`, `wakeword.target`.
@@ -127,7 +131,17 @@ def choose(
         )
     few = len(positives.placed) < MIN_POSITIVES
     tried = (_DEFAULT_SMOOTHING,) if few and _DEFAULT_SMOOTHING in smoothing else tuple(smoothing)
-    found = [_at_smoothing(positives, negatives, steps, target_per_hour, cooldown_s) for steps in tried]
+    found = [
+        _at_smoothing(
+            positives,
+            negatives,
+            steps,
+            target_per_hour=target_per_hour,
+            margin=margin,
+            cooldown_s=cooldown_s,
+        )
+        for steps in tried
+    ]
     best = _best(found, positives)
     warnings = tuple(_warnings(best))
     return replace(best, curve=curve(positives, negatives, best.trigger), warnings=warnings)
@@ -170,10 +184,16 @@ def threshold_logit(
 
 
 def _at_smoothing(
-    positives: Scored, negatives: Scored, steps: int, target_per_hour: float, cooldown_s: float
+    positives: Scored,
+    negatives: Scored,
+    steps: int,
+    *,
+    target_per_hour: float,
+    margin: float,
+    cooldown_s: float,
 ) -> OperatingPoint:
     peaks = peaks_of(negatives, steps, cooldown_s=cooldown_s)
-    wanted, expected = threshold_logit(peaks, target_per_hour, margin=OTHER_KIND)
+    wanted, expected = threshold_logit(peaks, target_per_hour, margin=margin)
     trigger = TriggerSettings(probability(min(wanted, _HIGHEST)), steps, cooldown_s)
     return OperatingPoint(
         trigger=trigger,

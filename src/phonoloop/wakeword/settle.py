@@ -131,6 +131,7 @@ def settle(
         positives,
         joined((held_out, *crossed)),
         target_per_hour=recipe.target_per_hour,
+        margin=recipe.margin,
         smoothing=recipe.smoothing_steps,
     )
     evaluation = measure(model, operating.trigger, streams, recipe)

@@ -14,6 +14,7 @@ from phonoloop.wakeword.batches import Pools
 from phonoloop.wakeword.clips import Label, WakeClip
 from phonoloop.wakeword.config import recipe_from_dict
 from phonoloop.wakeword.cross import Hearing, cross_fit
+from phonoloop.wakeword.distil import Lessons
 from phonoloop.wakeword.division import Division
 from phonoloop.wakeword.features import Pool, fold_pool
 from phonoloop.wakeword.model import build_model
@@ -59,6 +60,7 @@ def test_every_clip_is_heard_once_by_a_network_that_was_trained_without_its_fold
         RECIPE,
         Division(CLIPS),
         pools=POOLS,
+        lessons=Lessons(),
         fresh=fresh,
         out_dir=tmp_path,
         on_progress=lambda _: None,
@@ -69,6 +71,23 @@ def test_every_clip_is_heard_once_by_a_network_that_was_trained_without_its_fold
     assert [every - names for names in trained] == [{f"train_{fold_pool(fold)}"} for fold in range(3)]
 
 
+def test_a_network_that_is_taught_is_taught_for_each_fold_too(monkeypatch, tmp_path):
+    given = []
+    monkeypatch.setattr(cross, "train", lambda *_, taught, shown, **__: given.append((taught, shown)))
+    lessons = Lessons({name: np.zeros((1, 1), np.float16) for name in NAMES}, POOLS.others)
+    cross_fit(
+        RECIPE,
+        Division(CLIPS),
+        pools=POOLS,
+        lessons=lessons,
+        fresh=fresh,
+        out_dir=tmp_path,
+        on_progress=lambda _: None,
+        should_stop=lambda: False,
+    )
+    assert given == [(lessons.taught, lessons.shown)] * 3
+
+
 def test_a_fold_without_recordings_needs_no_network(monkeypatch, tmp_path):
     monkeypatch.setattr(cross, "train", lambda *_, **__: None)
     one_speaker = Division(tuple(replace(clip, speaker="alone") for clip in CLIPS))
@@ -76,6 +95,7 @@ def test_a_fold_without_recordings_needs_no_network(monkeypatch, tmp_path):
         RECIPE,
         one_speaker,
         pools=POOLS,
+        lessons=Lessons(),
         fresh=fresh,
         out_dir=tmp_path,
         on_progress=lambda _: None,

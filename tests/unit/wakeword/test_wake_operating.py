@@ -155,6 +155,14 @@ def test_among_equals_the_least_delay_is_taken():
     assert point.trigger.smoothing_steps == 1
 
 
+def test_the_threshold_lies_above_the_rules_by_the_margin():
+    rng = np.random.default_rng(5)
+    stream = negatives(60, 2.0, rng, exponential(1.0)(rng))
+    none = Scored((), np.zeros(0), STEP)
+    at, above = (choose(none, stream, margin=margin).trigger.threshold for margin in (0.0, 0.75))
+    assert logit(above) - logit(at) == pytest.approx(0.75)
+
+
 def test_few_positives_do_not_choose():
     rng = np.random.default_rng(6)
     stream = negatives(60, 2.0, rng, exponential(1.0)(rng))

@@ -181,10 +181,12 @@ class TestLoop:
 def test_a_student_is_taught_and_both_resume(pools, tmp_path):
     wanted = replace(recipe(), teacher=replace(recipe().teacher, epochs=2))
     args = {"heard": pools, "seen": pools, "out_dir": tmp_path}
-    student, teacher = teach(wanted, teacher=network(2), student=network(3), **args)
+    student, teacher, lessons = teach(wanted, teacher=network(2), student=network(3), **args)
     assert (teacher.epochs, student.epochs) == (2, 3)
+    assert lessons.taught.keys() == {pool.name for pool in pools.learned}
+    assert not lessons.shown
     before = load_weights(tmp_path / "model.pt")
-    again, _ = teach(wanted, teacher=network(2), student=network(3), **args)
+    again, _, _ = teach(wanted, teacher=network(2), student=network(3), **args)
     assert again.resumed_at_step == student.steps
     after = load_weights(tmp_path / "model.pt")
     assert all(torch.equal(before[name], after[name]) for name in before)
@@ -221,7 +223,7 @@ class TestHints:
         student = network(3)
         head = Head(ModelRecipe(kind="embedding", head_width=8), inputs=6)
         teacher = WakeNet(student.front, head, student.choice)
-        result, taught = teach(
+        result, taught, _ = teach(
             wanted, teacher=teacher, student=student, heard=pools, seen=in_vectors(pools), out_dir=tmp_path
         )
         assert (result.epochs, taught.epochs) == (3, 1)

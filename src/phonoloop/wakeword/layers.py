@@ -48,8 +48,8 @@ class Streaming(nn.Module):
         return (self(x),)
 
 
-class Chain(Streaming):
-    """Parts one after the other; modules without a past may stand between."""
+class _Parts(Streaming):
+    """Has the past of all its parts, one after the other."""
 
     def __init__(self, *parts: nn.Module) -> None:
         super().__init__()
@@ -58,6 +58,10 @@ class Chain(Streaming):
     @property
     def state_shapes(self) -> Shapes:
         return tuple(itertools.chain.from_iterable(shapes_of(part) for part in self.parts))
+
+
+class Chain(_Parts):
+    """Parts one after the other; modules without a past may stand between."""
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         kept: State = ()
@@ -71,20 +75,13 @@ class Chain(Streaming):
         return x, kept
 
 
-class Mean(Streaming):
-    """Parts that hear the same side by side, and the mean of what they give (deep ensembles: Lakshminarayanan
-    et al. 2017, arXiv 1612.01474). Each learns as if it were alone, see `each`."""
-
-    def __init__(self, *parts: Streaming) -> None:
-        super().__init__()
-        self.parts = nn.ModuleList(parts)
-
-    @property
-    def state_shapes(self) -> Shapes:
-        return tuple(itertools.chain.from_iterable(shapes_of(part) for part in self.parts))
+class Mean(_Parts):
+    """Streaming parts that hear the same side by side, and the mean of what they give (deep ensembles:
+    Lakshminarayanan et al. 2017, arXiv 1612.01474). Each learns as if it were alone, see `each`."""
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        given, kept = [], ()
+        given: list[Tensor] = []
+        kept: State = ()
         for part in self.parts:
             count = len(part.state_shapes)
             y, new = part.step(x, state[:count])

@@ -53,7 +53,7 @@ def no_clips(clips: Sequence[VoiceClip]) -> InputError:
     if not clips:
         return InputError("nobody speaks in the recordings", code="voice.no_clips", hint=_USUAL)
     counts = Counter(why for clip in clips for why in clip.refused)
-    told = "; ".join(f"{count} [{why}]: {REASONS[why]}" for why, count in counts.most_common(4))
+    told = "; ".join(f"{count} [{why}]: {REASONS.get(why, why)}" for why, count in counts.most_common(4))
     most = max(ADVICE, key=lambda why: counts[why])
     advice = ADVICE[most] if counts[most] else _USUAL
     return InputError(

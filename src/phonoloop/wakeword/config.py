@@ -42,7 +42,8 @@ class MaterialRecipe:
         negative_train_pct, negative_tune_pct: likewise of recordings without the phrase. The threshold is
             chosen on them, which takes more of them than of anything else.
         strip_steps: length of a strip in steps of 80 ms.
-        recorded_copies: strips made of each real clip of the phrase.
+        recorded_copies: strips made of each real clip of the phrase, as long as it is not more than
+            `recorded_phrase_strips` of all together.
         spoken_copies: strips made of each synthesised utterance of the phrase.
         recorded_strips: strips cut from the real negatives, where there are more than a minute of them.
         held_out_copies: strips of each clip that the weights are chosen on.
@@ -55,6 +56,7 @@ class MaterialRecipe:
     negative_tune_pct: int = 30
     strip_steps: int = 36
     recorded_copies: int = 40
+    recorded_phrase_strips: int = 12_000
     spoken_copies: int = 1
     recorded_strips: int = 10_000
     held_out_copies: int = 4
@@ -369,6 +371,7 @@ def _material_rules(recipe: WakeRecipe) -> list[recipes.Rule]:
         ("material.negative_train_pct", whole[1], "with negative_tune_pct 2 to 99, each at least 1"),
         ("material.strip_steps", room, "a strip has to hold a phrase and what follows it"),
         ("material.recorded_copies", material.recorded_copies >= 1, "at least 1"),
+        ("material.recorded_phrase_strips", material.recorded_phrase_strips >= 1, "at least 1"),
         ("material.spoken_copies", material.spoken_copies >= 1, "at least 1"),
         ("material.recorded_strips", material.recorded_strips >= 1, "at least 1"),
         ("material.held_out_copies", material.held_out_copies >= 1, "at least 1"),

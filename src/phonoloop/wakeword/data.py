@@ -101,9 +101,8 @@ class _Side:
     side: str
 
     def plans(self) -> list[PoolPlan]:
-        recorded = self.recipe.material.recorded_copies if self._trains else self._held_out_copies
         spoken = self.recipe.material.spoken_copies if self._trains else self._held_out_copies
-        said = len(self._pieces) * recorded
+        said = self._said()
         uttered = len(self._uttered) * spoken
         return [
             self._plan("phrase_recorded", said, self._recorded_phrase),
@@ -184,6 +183,13 @@ class _Side:
         if self._trains and samples >= _A_MINUTE:
             return self.recipe.material.recorded_strips
         return samples // self._maker.samples * self._held_out_copies
+
+    def _said(self) -> int:
+        """Strips with real clips of the phrase."""
+        material, clips = self.recipe.material, len(self._pieces)
+        if not self._trains:
+            return clips * self._held_out_copies
+        return min(clips * material.recorded_copies, max(clips, material.recorded_phrase_strips))
 
     def _beginnings(self, phrases: int) -> int:
         return round(_BEGINNINGS_SHARE * phrases) if self._trains else 0

@@ -256,3 +256,11 @@ class TestFolds:
         again, _ = made["train_recorded_1"].make(0)
         assert end < 0
         assert not np.array_equal(strip, again)
+
+
+@pytest.mark.parametrize(("copies", "at_most", "strips"), [(3, 1_000, 60), (300, 100, 100), (300, 5, 20)])
+def test_many_clips_of_the_phrase_are_copied_less_often_but_each_is_learned_from(copies, at_most, strips):
+    recipe = recipe_from_dict({"material": {"recorded_copies": copies, "recorded_phrase_strips": at_most}})
+    material = Material(Division(tuple(clip(i) for i in range(20))), Division(), Division())
+    made = {plan.name: plan for plan in plans(material, recipe)}
+    assert made["train_phrase_recorded"].count == strips

@@ -179,7 +179,8 @@ def test_listening_is_ended_with_a_summary(detectors, number):
     process.stdout.readline()  # it has heard the beep
     time.sleep(0.2)
     process.send_signal(number)
-    out, errors = process.communicate(timeout=60)
+    process.wait(timeout=60)  # the pipe stays open: its end would end listening too
+    out, errors = process.communicate()
     assert json.loads(out)["interrupted"] is True
     assert json.loads(out)["detections"] == 1
     assert (process.returncode, errors) == (0, b"")

@@ -3,8 +3,8 @@
     python benchmarks/bench_wakeword_cpu.py [--rounds N] [--model DIR …]
 
 All of them hear the same minute, 80 ms at a time as from a microphone, in turns, round after round;
-medians over the rounds. What weights a network has does not change what it costs, so ours are fresh
-ones; with --model, those of exported detectors. openWakeWord runs its own "alexa" model.
+medians over the rounds. What weights a network has does not change what it costs, so ours are the fresh
+networks of the recipes; with --model, those of exported detectors. openWakeWord runs its own "alexa" model.
 """
 
 from __future__ import annotations
@@ -29,15 +29,21 @@ from real_data import machine
 
 from phonoloop.audio.wav import to_int16
 from phonoloop.testing import sounds
+from phonoloop.wakeword.config import load_recipe
 from phonoloop.wakeword.embedding import find_speech_embedding
 from phonoloop.wakeword.export import Facts, export
 from phonoloop.wakeword.infer import Detector, WakeModel
 from phonoloop.wakeword.model import build_model
-from phonoloop.wakeword.model_config import ModelRecipe
 
 BAR_MS = 5.0
 STEP = 1_280
-KINDS = ("embedding", "bcresnet", "matchboxnet", "marblenet")
+#: what is measured → the recipe whose network it is
+RECIPES = {
+    "embedding": "default",
+    "bcresnet": "bcresnet",
+    "matchboxnet": "matchboxnet",
+    "marblenet": "marblenet",
+}
 #: hears the whole audio, from the start
 Contender = Callable[[], None]
 
@@ -83,11 +89,11 @@ def openwakeword_of(audio: np.ndarray) -> Contender | None:
 
 def fresh_models(folder: Path, audio: np.ndarray) -> Iterator[tuple[str, Path]]:
     """(kind, an export of it); the embedding only where its files are."""
-    for kind in KINDS:
+    for kind, recipe in RECIPES.items():
         if kind == "embedding" and find_speech_embedding() is None:
             continue
         print(f"exporting {kind} …", file=sys.stderr, flush=True)
-        model = build_model(ModelRecipe(kind=kind))
+        model = build_model(load_recipe(recipe).model)
         facts = Facts(model_id=kind, phrase="none", language="en")
         yield kind, export(model, folder / kind, facts=facts, audio=[audio]).folder
 

@@ -170,6 +170,15 @@ def test_a_pipe_is_heard_as_it_comes_and_its_end_too(detectors):
     assert process.returncode == 0
 
 
+@pytest.fixture
+def _ctrl_c_is_heard():
+    """What a script starts in the background ignores Ctrl-C, and hands that on to its children."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_ctrl_c_is_heard")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_listening_is_ended_with_a_summary(detectors, number):
     words = (*COMMAND, "listen", "--model", str(detectors[0]), "--stdin", "--json")
